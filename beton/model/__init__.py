@@ -1,0 +1,1 @@
+"""What things are: values without behaviour that touches disk, network or clock."""

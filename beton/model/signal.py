@@ -1,0 +1,229 @@
+"""A signal definition: a named condition tree, for whom, and on which clock."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from beton.errors import InputError
+from beton.model import conditions
+from beton.model.conditions import EventCondition, Group, PropertyCondition
+from beton.model.outcome import Outcome, Unit
+
+DEFAULT_LANDMARK_DAYS: Final = 14
+DAY_S: Final = 86_400
+MAX_NAME: Final = 120
+MAX_FILE_BYTES: Final = 100_000
+
+Timing = Literal["after signup", "any time"]
+RollupKind = Literal["any", "count", "share"]
+
+
+@dataclass(frozen=True)
+class Rollup:
+    """How the users of an account make the account carry the signal.
+
+    ``any``: at least one user; ``count``: at least ``value`` users; ``share``: at least ``value`` (0-1) of the
+    users seen by the landmark.
+    """
+
+    kind: RollupKind = "any"
+    value: float = 1.0
+
+
+@dataclass(frozen=True)
+class SignalDefinition:
+    """What is tested, saved and watched.
+
+    ``timing`` is ``after signup`` (one landmark per unit) or ``any time`` (weekly landmarks, windows look back).
+    """
+
+    name: str
+    when: Group
+    description: str = ""
+    source: str = ""
+    unit: Unit = "user"
+    rollup: Rollup = field(default_factory=Rollup)
+    timing: Timing = "after signup"
+    landmark_override_days: float | None = None
+    outcome: Outcome | None = None
+
+    @property
+    def landmark_days(self) -> float:
+        """L: the signal's own horizon; 14 days where a condition names none (definitions, section 2)."""
+        events = self.events
+        windows = [e.within_days for e in events if e.within_days is not None]
+        longest = max(windows, default=0.0)
+        open_ended = not events or len(windows) < len(events)
+        if self.landmark_override_days is not None:
+            return self.landmark_override_days
+        return max(DEFAULT_LANDMARK_DAYS, longest) if open_ended else longest
+
+    @property
+    def events(self) -> tuple[EventCondition, ...]:
+        """The event conditions, left to right."""
+        return tuple(c for c in conditions.leaves(self.when) if isinstance(c, EventCondition))
+
+    @property
+    def properties(self) -> tuple[PropertyCondition, ...]:
+        """The user and account property conditions (event filters are not among them)."""
+        return tuple(c for c in conditions.leaves(self.when) if isinstance(c, PropertyCondition))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the plain form for YAML, JSON and the app database; defaults are left out."""
+        plain: dict[str, Any] = {"name": self.name}
+        if self.description:
+            plain["description"] = self.description
+        if self.source:
+            plain["source"] = self.source
+        return plain | self._meaning()
+
+    def _meaning(self) -> dict[str, Any]:
+        plain: dict[str, Any] = {"unit": self.unit}
+        if self.unit == "account":
+            plain["rollup"] = {"kind": self.rollup.kind, "value": self.rollup.value}
+        if self.timing != "after signup":
+            plain["timing"] = self.timing
+        if self.landmark_override_days is not None:
+            plain["landmark_days"] = self.landmark_override_days
+        if self.outcome is not None:
+            plain["outcome"] = self.outcome.to_dict()
+        plain["when"] = conditions.to_dict(self.when)
+        return plain
+
+    def meaning_hash(self) -> str:
+        """Hash of what the definition means; name, description and source do not change it."""
+        return content_hash(self._meaning())
+
+    def to_yaml(self) -> str:
+        """Return the definition as a YAML document a person can edit."""
+        import yaml
+
+        return yaml.safe_dump(self.to_dict(), sort_keys=False, allow_unicode=True)
+
+
+def content_hash(value: object) -> str:
+    """Return 16 hex digits that identify a JSON-able value by content."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+_KEYS: Final = (
+    "name", "description", "source", "unit", "rollup", "timing", "landmark_days", "outcome", "when",
+)  # fmt: skip
+
+
+def from_dict(raw: object) -> SignalDefinition:
+    """Read a definition from its plain form.
+
+    Raises:
+        InputError: every problem at once, keyed by path in ``fields``.
+    """
+    if not isinstance(raw, Mapping):
+        raise InputError("a signal is a mapping with name and when; see docs/guide/signals.md")
+    errors = {str(k): f"unknown key {k!r}; use {', '.join(_KEYS)}" for k in raw if k not in _KEYS}
+    when: Group | None = None
+    outcome: Outcome | None = None
+    try:
+        when = conditions.parse(raw.get("when"))
+    except InputError as problem:
+        errors |= problem.fields
+    try:
+        outcome = Outcome.from_dict(raw["outcome"]) if raw.get("outcome") is not None else None
+    except InputError as problem:
+        errors |= problem.fields
+    name = _name(raw.get("name"), errors)
+    unit = _choice(raw, "unit", ("user", "account"), "user", errors)
+    timing = _choice(raw, "timing", ("after signup", "any time"), "after signup", errors)
+    rollup = _rollup(raw.get("rollup"), errors)
+    landmark = _landmark(raw.get("landmark_days"), errors)
+    if when is not None:
+        _check_windows(when, timing, landmark, errors)
+    if errors or when is None:
+        path, what = next(iter(errors.items()))
+        raise InputError(f"{path}: {what}", errors)
+    return SignalDefinition(
+        name=name,
+        when=when,
+        description=str(raw.get("description") or "")[: conditions.MAX_TEXT],
+        source=str(raw.get("source") or "")[:MAX_NAME],
+        unit=unit,
+        rollup=rollup,
+        timing=timing,
+        landmark_override_days=landmark,
+        outcome=outcome,
+    )
+
+
+def load(path: Path) -> SignalDefinition:
+    """Read one signal from a YAML or JSON file (YAML reads both)."""
+    import yaml
+
+    try:
+        text = path.read_bytes()
+    except OSError as problem:
+        raise InputError(f"cannot read {path}: {problem.strerror}; check the file name") from problem
+    if len(text) > MAX_FILE_BYTES:
+        raise InputError(f"{path} is larger than {MAX_FILE_BYTES:,} bytes; a signal file is a page of text")
+    try:
+        return from_dict(yaml.safe_load(text.decode("utf-8")))
+    except UnicodeDecodeError as problem:
+        raise InputError(f"{path} is not UTF-8 text; save it as UTF-8") from problem
+    except yaml.YAMLError as problem:
+        where = getattr(problem, "problem_mark", None)
+        line = f" at line {where.line + 1}" if where else ""
+        raise InputError(f"{path} is not valid YAML{line}; check indentation and quotes") from problem
+
+
+def _name(raw: object, errors: dict[str, str]) -> str:
+    if not isinstance(raw, str) or not raw.strip():
+        errors["name"] = "give the signal a name"
+        return ""
+    if len(raw.strip()) > MAX_NAME:
+        errors["name"] = f"at most {MAX_NAME} characters"
+    return raw.strip()
+
+
+def _choice(raw: Mapping[Any, Any], key: str, allowed: tuple[str, ...], default: str, errors: dict[str, str]) -> Any:
+    value = raw.get(key, default)
+    if value not in allowed:
+        errors[key] = f"use one of {', '.join(allowed)}"
+    return value
+
+
+def _rollup(raw: object, errors: dict[str, str]) -> Rollup:
+    if raw is None:
+        return Rollup()
+    if not isinstance(raw, Mapping) or raw.get("kind") not in ("any", "count", "share"):
+        errors["rollup"] = "use {kind: any}, {kind: count, value: 2} or {kind: share, value: 0.5}"
+        return Rollup()
+    value = raw.get("value", 1)
+    top = 1 if raw["kind"] == "share" else conditions.MAX_COUNT
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= top:
+        errors["rollup.value"] = f"give a number above 0 and up to {top:,}"
+        return Rollup()
+    return Rollup(raw["kind"], float(value))
+
+
+def _landmark(raw: object, errors: dict[str, str]) -> float | None:
+    if raw is None:
+        return None
+    if isinstance(raw, bool) or not isinstance(raw, int | float) or not 0 < raw <= conditions.MAX_DAYS:
+        errors["landmark_days"] = f"give a number of days between 0 and {conditions.MAX_DAYS}"
+        return None
+    return raw
+
+
+def _check_windows(when: Group, timing: str, landmark: float | None, errors: dict[str, str]) -> None:
+    """A window that looks back needs a length; a landmark may not cut a condition's own window short."""
+    for leaf in conditions.leaves(when):
+        if not isinstance(leaf, EventCondition):
+            continue
+        if timing == "any time" and leaf.within_days is None:
+            errors["when"] = f"a signal at any time needs within_days on every event; add it to {leaf.event}"
+        if landmark is not None and leaf.within_days is not None and leaf.within_days > landmark:
+            errors["landmark_days"] = f"shorter than the {leaf.within_days:g} days of {leaf.event}; raise it"
