@@ -1,0 +1,103 @@
+"""The tables as the code uses them. The migrations create them; a test keeps the two equal."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Float,
+    ForeignKey,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+)
+
+from beton.records.columns import UtcDateTime
+
+metadata: Final = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_name)s",
+    }
+)
+
+settings: Final = Table(
+    "settings",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("json", JSON, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False),
+    CheckConstraint("id = 1", name="one_row"),
+)
+
+# The last number given, kept apart from the rows so that a deleted signal's id never comes back.
+numbering: Final = Table(
+    "numbering",
+    metadata,
+    Column("kind", String(32), primary_key=True),
+    Column("last", Integer, nullable=False),
+)
+
+signals: Final = Table(
+    "signals",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("enabled", Boolean, nullable=False),
+    Column("demo", Boolean, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False),
+)
+
+signal_versions: Final = Table(
+    "signal_versions",
+    metadata,
+    Column("signal_id", String(32), ForeignKey("signals.id"), primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("definition", JSON, nullable=False),
+    Column("definition_hash", String(64), nullable=False, index=True),
+    Column("created_at", UtcDateTime, nullable=False),
+)
+
+backtest_runs: Final = Table(
+    "backtest_runs",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("definition", JSON, nullable=False),
+    Column("definition_hash", String(64), nullable=False),
+    Column("request_hash", String(64), nullable=False, index=True),
+    Column("snapshot_version", String(64), nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("stage", Text, nullable=False),
+    Column("progress", Float, nullable=False),
+    Column("evidence", JSON(none_as_null=True)),
+    Column("error", Text),
+    Column("created_at", UtcDateTime, nullable=False, index=True),
+    Column("finished_at", UtcDateTime),
+    Column("heartbeat_at", UtcDateTime, nullable=False),
+    CheckConstraint("status IN ('queued', 'running', 'done', 'failed', 'interrupted')", name="status"),
+    CheckConstraint("progress BETWEEN 0 AND 1", name="progress"),
+    CheckConstraint("(status = 'done') = (evidence IS NOT NULL)", name="evidence"),
+)
+
+audit: Final = Table(
+    "audit",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("at", UtcDateTime, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("action", String(64), nullable=False),
+    Column("object", Text, nullable=False),
+    Column("detail", JSON, nullable=False),
+    sqlite_autoincrement=True,
+)
