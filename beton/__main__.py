@@ -1,0 +1,5 @@
+"""``python -m beton``."""
+
+from beton.cli import main
+
+main()

@@ -1,0 +1,33 @@
+"""Build the services from settings: the only place that picks real parts."""
+
+from __future__ import annotations
+
+from beton.config import Settings
+from beton.services import Services
+
+
+def build_services(settings: Settings) -> Services:
+    """Open the app database (migrating it if needed) and the warehouse, and wire the use cases to them."""
+    from beton.records.database import open_database, sqlite_url
+    from beton.records.runs import RunRepository
+    from beton.records.settings import SettingsRepository
+    from beton.records.signals import SignalRepository
+    from beton.services.backtests import Backtests
+    from beton.services.settings import SettingsService
+    from beton.services.signals import Signals
+    from beton.services.workspace import Workspace
+    from beton.warehouse.reader import Warehouse
+
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    url = settings.database_url or sqlite_url(settings.data_dir.resolve() / "app.sqlite3")
+    database = open_database(url)
+    warehouse = Warehouse(settings.data_dir, threads=settings.warehouse_threads)
+    kept_settings = SettingsRepository(database)
+    backtests = Backtests(warehouse, RunRepository(database), kept_settings)
+    signals = Signals(SignalRepository(database), backtests)
+    return Services(
+        workspace=Workspace(settings.data_dir, warehouse, signals),
+        settings=SettingsService(kept_settings),
+        backtests=backtests,
+        signals=signals,
+    )

@@ -1,0 +1,214 @@
+"""The command line: the same services as the web, one command per use case.
+
+Results go to standard output, progress and errors to standard error. ``--json`` prints one document whose shape is
+documented in docs/guide/json.md. Exit codes are those of beton.errors; usage errors are Typer's 2.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from beton.errors import BetonError, InputError
+
+if TYPE_CHECKING:
+    from beton.services import Services
+
+app = typer.Typer(
+    name="beton",
+    help="Find which user behaviours predict revenue, and prove each on history.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document for machines.")]
+Replace = Annotated[bool, typer.Option("--replace", help="Replace the data of another workspace.")]
+
+
+def main() -> None:
+    """Run the command line; a BetonError becomes one line and its exit code."""
+    try:
+        app()
+    except BetonError as problem:
+        typer.echo(f"beton: {problem}", err=True)
+        for field, sentence in getattr(problem, "fields", {}).items():
+            if sentence not in str(problem):
+                typer.echo(f"  {field}: {sentence}", err=True)
+        sys.exit(problem.exit_code)
+
+
+@app.command()
+def demo(
+    seed: Annotated[int, typer.Option(help="Seed of the simulation; the same seed gives the same company.")] = 42,
+    replace: Replace = False,
+    as_json: AsJson = False,
+) -> None:
+    """Build the simulated company and import it, with its ten signals."""
+    with _Progress("Building the demo company") as progress:
+        report = _services().workspace.build_demo(seed, replace=replace, on_progress=progress)
+    _print_import(report, as_json)
+
+
+@app.command("import")
+def import_(
+    mapping: Annotated[Path, typer.Argument(metavar="MAPPING.yaml", help="What the files hold; docs/guide/import.md.")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would happen and change nothing.")] = False,
+    replace: Replace = False,
+    allow_rejects: Annotated[bool, typer.Option(help="Import even if most rows are rejected.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Import CSV, Parquet or JSONL files through a mapping file."""
+    from beton.cli_text import preview_text
+
+    workspace = _services().workspace
+    if dry_run:
+        preview = workspace.preview(mapping)
+        _print(preview_text(preview), preview, as_json)
+        return
+    with _Progress("Importing") as progress:
+        report = workspace.import_files(mapping, replace=replace, allow_rejects=allow_rejects, on_progress=progress)
+    _print_import(report, as_json)
+
+
+@app.command()
+def info(as_json: AsJson = False) -> None:
+    """Show the current snapshot: tables, rows, range, version."""
+    from beton.cli_text import manifest_text
+
+    manifest = _services().workspace.manifest()
+    _print(manifest_text(manifest), json.loads(manifest.to_json()), as_json)
+
+
+@app.command()
+def backtest(
+    signal: Annotated[Path, typer.Argument(metavar="SIGNAL.yaml", help="The definition; docs/guide/signals.md.")],
+    save: Annotated[bool, typer.Option("--save", help="Save the signal afterwards.")] = False,
+    sql: Annotated[str, typer.Option(help="Print the SQL for a dialect (duckdb, spark, clickhouse) and stop.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Backtest one signal on the current snapshot, time-safely."""
+    from beton.cli_text import report_json, report_text
+    from beton.model.signal import load
+
+    definition, services = load(signal), _services()
+    if sql:
+        typer.echo(services.backtests.sql(definition, sql))
+        return
+    report = services.backtests.run(definition)
+    if save:
+        saved = services.signals.save(definition)
+        typer.echo(f"Saved as {saved.id}.", err=True)
+    _print(report_text(report), report_json(report), as_json)
+
+
+@app.command()
+def compare(
+    with_signal: Annotated[str, typer.Argument(metavar="CONVERTED/UNITS", help="With the signal, e.g. 177/1247.")],
+    without: Annotated[str, typer.Argument(metavar="CONVERTED/UNITS", help="Without it, e.g. 304/8934.")],
+    as_json: AsJson = False,
+) -> None:
+    """Print the statistics of one 2x2 table, units taken as independent."""
+    from dataclasses import asdict
+
+    from beton.cli_text import measured_text
+    from beton.services.measurement import measure
+    from beton.stats.proportions import TwoByTwo
+
+    table = TwoByTwo(*_share(with_signal), *_share(without))
+    if not (table.units_with and table.units_without and table.converted):
+        raise InputError("each side needs at least one unit, and one of them a conversion, e.g. 177/1247 304/8934")
+    measured = measure(table)
+    _print(measured_text(measured), asdict(measured), as_json)
+
+
+@app.command()
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on (BETON_HOST).")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on (BETON_PORT).")] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Web worker processes.")] = 1,
+) -> None:
+    """Serve the web app."""
+    import os
+
+    from beton.config import Settings
+
+    settings = Settings.from_env()
+    bind = f"{host or settings.host}:{settings.port if port is None else port}"
+    if workers > 1 and not settings.secret_key:
+        raise InputError("more than one worker needs a shared secret; set BETON_SECRET_KEY")
+    typer.echo(f"Beton on http://{bind}{settings.base_path} (Ctrl+C stops it)", err=True)
+    options = ["--bind", bind, "--workers", str(workers), "--worker-class", "gthread", "--threads", "4"]
+    options += ["--timeout", "60", "--graceful-timeout", "30", "--no-control-socket", "--log-level", "warning"]
+    os.execv(sys.executable, [sys.executable, "-m", "gunicorn", "app:server", *options])
+
+
+def _services() -> Services:
+    from pydantic import ValidationError
+
+    from beton.bootstrap import build_services
+    from beton.config import Settings
+
+    try:
+        settings = Settings.from_env()
+    except ValidationError as problem:
+        first = problem.errors()[0]
+        name = "BETON_" + str(first["loc"][0]).upper().removeprefix("BETON_")
+        raise InputError(f"{name}: {first['msg']}; correct the environment variable") from problem
+    return build_services(settings)
+
+
+def _share(text: str) -> tuple[int, int]:
+    """Read ``177/1247`` as converted and units."""
+    parts = text.replace(",", "").split("/")
+    if len(parts) != 2 or not all(part.strip().isdigit() for part in parts):
+        raise InputError(f"{text!r} is not CONVERTED/UNITS; write two whole numbers, e.g. 177/1247")
+    return int(parts[0]), int(parts[1])
+
+
+def _print(text: str, document: Any, as_json: bool) -> None:
+    if as_json:
+        from beton.cli_text import plain
+
+        typer.echo(json.dumps(plain(document), ensure_ascii=False, indent=2))
+    else:
+        typer.echo(text)
+
+
+def _print_import(report: Any, as_json: bool) -> None:
+    from beton.cli_text import import_json, import_text
+
+    _print(import_text(report), import_json(report), as_json)
+
+
+class _Progress:
+    """A progress bar on standard error; where that is not a terminal, one line for each stage."""
+
+    def __init__(self, title: str) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+
+        console = Console(stderr=True)
+        columns = (BarColumn(), TaskProgressColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
+        self._stage = ""
+        self._bar = Progress(*columns, console=console, disable=not console.is_terminal, transient=True)
+        self._task = self._bar.add_task(title, total=1.0)
+
+    def __enter__(self) -> Callable[[float, str], None]:
+        self._bar.start()
+        return self._report
+
+    def _report(self, fraction: float, stage: str) -> None:
+        self._bar.update(self._task, completed=fraction, description=stage)
+        if self._bar.disable and stage != self._stage:
+            typer.echo(f"{fraction:4.0%}  {stage}", err=True)
+        self._stage = stage
+
+    def __exit__(self, *exc: object) -> None:
+        self._bar.stop()

@@ -1,0 +1,22 @@
+"""Use cases: the only seam that the web, the command line and a notebook call."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from beton.services.backtests import Backtests
+    from beton.services.settings import SettingsService
+    from beton.services.signals import Signals
+    from beton.services.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class Services:
+    """Everything a client of the engine can ask for."""
+
+    workspace: Workspace
+    settings: SettingsService
+    backtests: Backtests
+    signals: Signals

@@ -1,0 +1,193 @@
+"""Backtests: run a definition on the current snapshot, keep its evidence, read it under today's settings."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from beton import clock
+from beton.errors import BetonError, InputError, WarehouseError
+from beton.model.evidence import Evidence, Measured
+from beton.model.outcome import Outcome, Unit
+from beton.model.settings import CompanySettings
+from beton.model.signal import SignalDefinition, content_hash
+from beton.services import measurement
+from beton.services.measurement import Question
+from beton.services.reading import Acv, Reading, read
+from beton.stats.proportions import TwoByTwo
+from beton.warehouse.compile import Catalogue
+from beton.warehouse.counts import count_cohort, time_to_outcome_s
+from beton.warehouse.deal_amounts import won_amounts
+from beton.warehouse.landmark import cohort_sql, excluded_sql, time_to_outcome_sql
+from beton.warehouse.members import members
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from beton.records.rows import RunRecord
+    from beton.records.runs import RunRepository
+    from beton.records.settings import SettingsRepository
+    from beton.warehouse.reader import Warehouse
+
+SILENCE: Final = timedelta(minutes=5)  # no query of a backtest is allowed to be quiet for longer
+BEAT_S: Final = 0.2
+
+
+@dataclass(frozen=True)
+class Report:
+    """A finished run as it is shown; ``stale_because`` says why its clock or data is no longer the current one."""
+
+    run_id: str
+    evidence: Evidence
+    reading: Reading
+    stale_because: str | None
+
+
+class Backtests:
+    """Runs and reads backtests."""
+
+    def __init__(self, warehouse: Warehouse, runs: RunRepository, settings: SettingsRepository) -> None:
+        self._warehouse = warehouse
+        self._runs = runs
+        self._settings = settings
+        self._waits: dict[tuple[str, Unit, Outcome], NDArray[np.int64]] = {}
+
+    def run(self, signal: SignalDefinition, run_id: str | None = None) -> Report:
+        """Measure ``signal`` now and store the evidence under ``run_id`` (32 hex digits; made when not given).
+
+        Raises:
+            InputError: the definition names something the data does not have; no run is stored then.
+            NoDataError: nothing has been imported.
+        """
+        run_id = run_id or uuid.uuid4().hex
+        settings = self._settings.read()
+        question, request_hash = self._ask(signal, settings)
+        self._runs.start(
+            run_id,
+            signal.to_dict(),
+            definition_hash=signal.meaning_hash(),
+            request_hash=request_hash,
+            snapshot_version=question.manifest.version,
+            at=clock.now(),
+        )
+        try:
+            evidence = self._measure(question, run_id)
+        except Exception as problem:
+            self._runs.fail(run_id, _sentence(problem), at=clock.now())
+            raise
+        self._runs.finish(run_id, evidence.to_json(), at=clock.now())
+        return self._report(run_id, evidence, settings)
+
+    def get_or_run(self, signal: SignalDefinition) -> Report:
+        """Return the stored evidence of the same question on the same data, or measure it now."""
+        settings = self._settings.read()
+        _, request_hash = self._ask(signal, settings)
+        stored = self._runs.latest_for(request_hash)
+        if stored is None or stored.status != "done" or stored.evidence is None:
+            return self.run(signal)
+        return self._report(stored.id, Evidence.from_json(dict(stored.evidence)), settings)
+
+    def status(self, run_id: str) -> RunRecord:
+        """Return the run as recorded; one that has been silent too long is marked interrupted first."""
+        self._runs.mark_interrupted(clock.now() - SILENCE)
+        return self._runs.read(run_id)
+
+    def report(self, run_id: str) -> Report:
+        """Return a finished run.
+
+        Raises:
+            InputError: there is no such run, or it did not finish; the text says what to do.
+        """
+        record = self.status(run_id)
+        if record.status == "failed":
+            raise InputError(record.error or "The backtest failed; run it again.")
+        if record.evidence is None:
+            raise InputError(f"This backtest is {record.status}, so there is no result yet; run it again.")
+        return self._report(run_id, Evidence.from_json(dict(record.evidence)), self._settings.read())
+
+    def compare(self, table: TwoByTwo) -> Measured:
+        """Return the statistics of one table, units taken as independent."""
+        return measurement.measure(table)
+
+    def sql(self, signal: SignalDefinition, dialect: str = "duckdb") -> str:
+        """Return the SQL that evaluates ``signal``, written for another engine's dialect if asked."""
+        question, _ = self._ask(signal, self._settings.read())
+        manifest = question.manifest
+        cut = measurement.clock_of(question.cohort, question.outcome, manifest)
+        return cohort_sql(signal, question.outcome, cut, Catalogue.of(manifest), dialect)
+
+    def members(self, signal: SignalDefinition) -> tuple[tuple[str, ...], list[tuple[object, ...]]]:
+        """Return header and rows of everyone who carries ``signal``, eligible or not, internal accounts left out."""
+        question, _ = self._ask(signal, self._settings.read())
+        with self._warehouse.connection() as connection:
+            return members(connection, question.sql, signal.unit)
+
+    def _ask(self, signal: SignalDefinition, settings: CompanySettings) -> tuple[Question, str]:
+        manifest = self._warehouse.manifest()
+        catalogue = Catalogue.of(manifest)
+        catalogue.check(signal)
+        outcome = measurement.outcome_of(signal, manifest)
+        waits = self._time_to_outcome_s(manifest.version, signal.unit, outcome)
+        cohort = measurement.cohort_of(signal, outcome, waits, settings.sales_cycle_days)
+        sql = cohort_sql(signal, outcome, measurement.clock_of(cohort, outcome, manifest), catalogue)
+        return Question(signal, outcome, cohort, manifest, sql), content_hash(
+            [signal.meaning_hash(), outcome.to_dict(), cohort.horizon_days, manifest.version, measurement.ENGINE]
+        )
+
+    def _time_to_outcome_s(self, version: str, unit: Unit, outcome: Outcome) -> NDArray[np.int64]:
+        """Depends on the snapshot alone, so it is asked once per snapshot, unit and outcome."""
+        key = (version, unit, outcome)
+        if key not in self._waits:
+            self._waits = {k: v for k, v in self._waits.items() if k[0] == version}
+            with self._warehouse.connection() as connection:
+                self._waits[key] = time_to_outcome_s(connection, time_to_outcome_sql(unit, outcome))
+        return self._waits[key]
+
+    def _measure(self, question: Question, run_id: str) -> Evidence:
+        spoke_at = time.monotonic()
+
+        def on_step(stage: str, progress: float) -> None:
+            nonlocal spoke_at
+            if progress == 0.0 or time.monotonic() - spoke_at > BEAT_S:
+                self._runs.beat(run_id, stage, progress, at=clock.now())
+                spoke_at = time.monotonic()
+
+        with self._warehouse.connection() as connection:
+            if self._warehouse.version() != question.manifest.version:
+                raise WarehouseError("The data was replaced while this backtest started; run it again.")
+            weekly = question.cohort.timing == "any time"
+            excluded = None if weekly else excluded_sql(question.cohort.unit)
+            counts = count_cohort(connection, question.sql, excluded, on_step)
+        on_step("Working out the statistics", 0.95)
+        return measurement.evidence_of(question, counts)
+
+    def _report(self, run_id: str, evidence: Evidence, settings: CompanySettings) -> Report:
+        return Report(run_id, evidence, read(evidence, settings, self.acv(settings)), self._stale(evidence))
+
+    def acv(self, settings: CompanySettings) -> Acv:
+        """The contract value of projections: from Settings, or from won deals in the workspace's currency."""
+        if settings.acv_source == "settings":
+            return Acv(settings.acv, settings.currency, "Settings")
+        with self._warehouse.connection() as connection:
+            amounts = won_amounts(connection, settings.currency)
+        value = amounts.mean if settings.acv_source == "mean" else amounts.median
+        if value is None:
+            why = f"Settings (no won deal has an amount in {settings.currency})"
+            return Acv(settings.acv, settings.currency, why)
+        return Acv(value, settings.currency, f"{settings.acv_source} of {amounts.deals:,} won deals")
+
+    def _stale(self, evidence: Evidence) -> str | None:
+        current = self._warehouse.version()
+        if current != evidence.passport.snapshot_version:
+            return f"measured on snapshot {evidence.passport.snapshot_version}; the data is now {current}"
+        return None
+
+
+def _sentence(problem: Exception) -> str:
+    if isinstance(problem, BetonError):
+        return str(problem)
+    return f"The engine stopped with {type(problem).__name__}; see the server log, then run again."

@@ -1,0 +1,125 @@
+"""What evidence means under today's settings: verdict, revenue and accuracy. Nothing here is stored."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from beton.model.evidence import Evidence, Measured, NotMeasurable
+from beton.model.settings import CompanySettings
+from beton.services.measurement import two_by_two
+from beton.stats.accuracy import Accuracy, accuracy_of
+from beton.stats.power import units_needed
+from beton.stats.revenue import ExpectedConversions, Projection, expected_conversions, project
+
+Label = Literal["Enable", "Watch", "Reject", "Not enough data", "Cannot tell"]
+MIN_EXPECTED_CONVERSIONS: Final = 5
+SIGNIFICANCE: Final = 0.05
+WEEKS_PER_MONTH: Final = 365.25 / 12 / 7
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A recommendation, why, and what would settle it."""
+
+    label: Label
+    reason: str
+    units_missing: int | None = None
+    weeks_missing: float | None = None
+
+
+@dataclass(frozen=True)
+class Acv:
+    """The contract value used, in the workspace's currency, and where it came from."""
+
+    amount: float
+    currency: str
+    source: str
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Evidence as it is shown: with verdict, projection and accuracy."""
+
+    verdict: Verdict
+    acv: Acv
+    projection: Projection | None
+    expected: ExpectedConversions | None
+    accuracy: Accuracy | None
+
+
+def read(evidence: Evidence, settings: CompanySettings, acv: Acv) -> Reading:
+    """Work out verdict and revenue from stored evidence and the current settings."""
+    result = evidence.result
+    if isinstance(result, NotMeasurable):
+        return Reading(Verdict("Cannot tell", result.sentence), acv, None, None, None)
+    table = two_by_two(result.table)
+    leads = evidence.leads.per_month
+    projection = expected = None
+    if leads is not None:
+        interval = result.extra_points_interval
+        upper = 1.0 if interval.upper is None else interval.upper
+        projection = project(leads, result.extra_points, interval.lower, upper, acv.amount, "crude")
+        expected = expected_conversions(leads, table.rate_with or 0.0, table.rate_without or 0.0)
+    return Reading(verdict(evidence, settings), acv, projection, expected, accuracy_of(table))
+
+
+def verdict(evidence: Evidence, settings: CompanySettings) -> Verdict:
+    """Enable, Watch, Reject or Not enough data (definitions, section 3).
+
+    Too few units or too few expected conversions come first: no other rule may speak on noise.
+    """
+    result = evidence.result
+    if isinstance(result, NotMeasurable):
+        return Verdict("Cannot tell", result.sentence)
+    table = two_by_two(result.table)
+    expected = table.units_with * (table.base_rate or 0.0)
+    if table.units_with < settings.min_sample:
+        why = f"{table.units_with:,} with the signal; Settings asks for at least {settings.min_sample:,}"
+        return _not_enough(evidence, result, settings, why)
+    if expected < MIN_EXPECTED_CONVERSIONS:
+        why = f"{expected:.1f} conversions expected with the signal; at least {MIN_EXPECTED_CONVERSIONS} are needed"
+        return _not_enough(evidence, result, settings, why)
+    return _decided(evidence, result, settings)
+
+
+def _decided(evidence: Evidence, result: Measured, settings: CompanySettings) -> Verdict:
+    lift = math.inf if result.lift is None else result.lift
+    upper = math.inf if result.lift_interval.upper is None else result.lift_interval.upper
+    lower, smallest = result.lift_interval.lower, settings.min_lift
+    span = f"95% interval {lower:.2f}x to {'∞' if math.isinf(upper) else f'{upper:.2f}x'}"
+    if upper < 1:
+        return Verdict("Reject", f"Users with the signal convert less: {span}")
+    if upper < smallest:
+        return Verdict("Reject", f"{span} stays below the minimum lift of {smallest:g}x")
+    significant = lower > 1 and result.p_value < SIGNIFICANCE
+    if significant and lift >= smallest:
+        return Verdict("Enable", f"Lift {lift:.1f}x with {span}, p {_p(result.p_value)}")
+    if significant:
+        return Verdict("Watch", f"A real difference ({span}), but below the minimum lift of {smallest:g}x")
+    detectable = result.minimum_detectable_lift
+    if detectable is None or detectable > smallest:
+        shown = "no lift at all" if detectable is None else f"a lift of {detectable:.1f}x or more"
+        return _not_enough(evidence, result, settings, f"{span}; this cohort can only show {shown}")
+    if lift < 1:
+        return Verdict("Reject", f"Lift {lift:.2f}x is below 1 and {span} shows no gain worth having")
+    return Verdict("Watch", f"{span} includes 1: no difference shown yet")
+
+
+def _p(value: float) -> str:
+    return "< 0.001" if value < 0.001 else f"= {value:.3f}"
+
+
+def _not_enough(evidence: Evidence, result: Measured, settings: CompanySettings, why: str) -> Verdict:
+    """Add how many more mature units, at this share of the signal, would make the minimum lift detectable."""
+    table = two_by_two(result.table)
+    needed = None
+    if 0 < (table.rate_without or 0.0) < 1 and settings.min_lift > 1:
+        needed = units_needed(settings.min_lift, table.units_with / table.units, table.rate_without or 0.0)
+    if needed is None:
+        return Verdict("Not enough data", why)
+    missing = max(0, math.ceil(needed * max(result.design_effect or 1.0, 1.0)) - table.units)
+    monthly = table.units / max(1, len(evidence.months))
+    weeks = missing / monthly * WEEKS_PER_MONTH if missing else None
+    return Verdict("Not enough data", why, missing or None, weeks)

@@ -1,0 +1,100 @@
+"""Saved signals: create, list, switch on and off, and export who carries them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from beton import clock
+from beton.errors import BetonError
+from beton.model.signal import SignalDefinition, from_dict
+from beton.services.backtests import Backtests, Report
+from beton.services.csv_text import csv_text
+
+if TYPE_CHECKING:
+    from beton.records.rows import SignalRecord
+    from beton.records.signals import SignalRepository
+
+
+@dataclass(frozen=True)
+class SavedSignal:
+    """A saved signal with its definition; ``demo`` marks those that came with the demo company."""
+
+    id: str
+    enabled: bool
+    demo: bool
+    version: int
+    definition: SignalDefinition
+
+
+@dataclass(frozen=True)
+class SignalReport:
+    """A saved signal and its backtest on the current data, or the sentence why there is none."""
+
+    signal: SavedSignal
+    report: Report | None
+    problem: str | None
+
+
+class Signals:
+    """Use cases on saved signals."""
+
+    def __init__(self, repository: SignalRepository, backtests: Backtests) -> None:
+        self._repository = repository
+        self._backtests = backtests
+
+    def save(self, definition: SignalDefinition, demo: bool = False) -> SavedSignal:
+        """Save a definition, enabled; the same meaning saved before is returned instead of a twin."""
+        found = self._repository.find_by_hash(definition.meaning_hash())
+        if found is not None:
+            return _saved(found)
+        record = self._repository.create(
+            definition.name, definition.to_dict(), definition.meaning_hash(), at=clock.now(), demo=demo
+        )
+        return _saved(record)
+
+    def read(self, signal_id: str) -> SavedSignal:
+        """Return one saved signal; InputError when there is none of that id."""
+        return _saved(self._repository.read(signal_id))
+
+    def find(self, definition: SignalDefinition) -> SavedSignal | None:
+        """Return the saved signal of the same meaning, if there is one."""
+        record = self._repository.find_by_hash(definition.meaning_hash())
+        return _saved(record) if record else None
+
+    def all(self) -> list[SavedSignal]:
+        """Return all saved signals, oldest first."""
+        return [_saved(record) for record in self._repository.list()]
+
+    def set_enabled(self, signal_id: str, enabled: bool) -> SavedSignal:
+        """Switch a signal on or off."""
+        return _saved(self._repository.set_enabled(signal_id, enabled, at=clock.now()))
+
+    def report(self, signal_id: str) -> SignalReport:
+        """Return a saved signal with its evidence on the current snapshot, measured now if need be."""
+        return self._with_evidence(self.read(signal_id))
+
+    def reports(self) -> list[SignalReport]:
+        """Return every saved signal with its evidence."""
+        return [self._with_evidence(signal) for signal in self.all()]
+
+    def forget_demo(self) -> int:
+        """Remove the signals that came with the demo company and return how many there were."""
+        return self._repository.delete_demo(at=clock.now())
+
+    def export_csv(self, signal_id: str) -> tuple[str, str]:
+        """Return file name and CSV text of everyone who carries the signal, safe against formula injection."""
+        signal = self.read(signal_id)
+        header, rows = self._backtests.members(signal.definition)
+        return f"beton-{signal.id}.csv", csv_text(header, rows)
+
+    def _with_evidence(self, signal: SavedSignal) -> SignalReport:
+        try:
+            return SignalReport(signal, self._backtests.get_or_run(signal.definition), None)
+        except BetonError as problem:  # the data may have lost an event that an older signal asks for
+            return SignalReport(signal, None, str(problem))
+
+
+def _saved(record: SignalRecord) -> SavedSignal:
+    definition = from_dict(dict(record.definition))
+    return SavedSignal(record.id, record.enabled, record.demo, record.version, definition)

@@ -1,0 +1,1 @@
+"""DuckDB lives here only: import, snapshot, readers, and the SQL that a signal becomes."""

@@ -1,0 +1,118 @@
+"""Reading the current snapshot: any number of threads and processes, never blocked by an import."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from beton.errors import NoDataError, WarehouseError
+from beton.model.manifest import Manifest
+from beton.warehouse.connection import open_snapshot
+from beton.warehouse.snapshot import STORE_FILE, SnapshotStore
+
+if TYPE_CHECKING:
+    import duckdb
+
+# A snapshot that is three imports old is deleted; a reader that was just about to open it looks again.
+_ATTEMPTS: Final = 10
+
+
+@dataclass(frozen=True, slots=True)
+class _Open:
+    """One opened snapshot. Cursors made from ``root`` keep the file usable after ``root`` is closed or deleted."""
+
+    name: str
+    process: int
+    manifest: Manifest
+    root: duckdb.DuckDBPyConnection
+
+
+class Warehouse:
+    """The current snapshot of a workspace, reopened when an import publishes a new one.
+
+    Args:
+        data_dir: the workspace's directory.
+        threads: DuckDB threads of this process.
+    """
+
+    def __init__(self, data_dir: Path, threads: int = 2) -> None:
+        self._store = SnapshotStore(data_dir)
+        self._threads = threads
+        self._lock = threading.Lock()
+        self._open: _Open | None = None
+        # A connection that came through a fork has no threads any more: closing it would wait for them forever.
+        self._inherited: list[_Open] = []
+
+    def manifest(self) -> Manifest:
+        """Return the facts of the current snapshot.
+
+        Raises:
+            NoDataError: nothing has been imported.
+            WarehouseError: the snapshot is broken or of another version.
+        """
+        return self._current().manifest
+
+    def version(self) -> str:
+        """Return the content hash of the current snapshot; errors as for ``manifest``."""
+        return self.manifest().version
+
+    @contextmanager
+    def connection(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Yield a read-only connection of the caller's own to the current snapshot; errors as for ``manifest``."""
+        cursor = self.cursor()
+        try:
+            yield cursor
+        finally:
+            cursor.close()
+
+    def cursor(self) -> duckdb.DuckDBPyConnection:
+        """Return a read-only connection that the caller closes; use ``connection`` where a block will do."""
+        with self._lock:
+            cursor = self._refresh().root.cursor()
+        cursor.execute("USE snapshot")
+        return cursor
+
+    def close(self) -> None:
+        """Close the snapshot; the next call opens it again."""
+        with self._lock:
+            self._let_go()
+
+    def _let_go(self) -> None:
+        if self._open is None:
+            return
+        if self._open.process == os.getpid():
+            self._open.root.close()
+        else:
+            self._inherited.append(self._open)
+        self._open = None
+
+    def _current(self) -> _Open:
+        with self._lock:
+            return self._refresh()
+
+    def _refresh(self) -> _Open:
+        """Return the snapshot that CURRENT names, opening it when it is not the one at hand."""
+        import duckdb
+
+        failure: Exception | None = None
+        for _ in range(_ATTEMPTS):
+            name = self._store.current_name()
+            if name is None:
+                raise NoDataError("Nothing has been imported yet: run `beton demo` or `beton import MAPPING.yaml`.")
+            if self._open is not None and (self._open.name, self._open.process) == (name, os.getpid()):
+                return self._open
+            try:
+                manifest = self._store.read_manifest(name)
+                root = open_snapshot(self._store.directory(name) / STORE_FILE, self._threads)
+            except (OSError, duckdb.Error) as error:
+                failure = error
+                continue
+            self._let_go()
+            self._open = _Open(name, os.getpid(), manifest, root)
+            return self._open
+        raise WarehouseError(f"The current snapshot cannot be opened ({failure}): import again.")
