@@ -6,6 +6,7 @@ Keys are stable names of rows and groups, so an error or an edit finds its row a
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal, TypeAlias
@@ -18,12 +19,17 @@ from beton.model.conditions import (
     Group,
     Match,
     PropertyCondition,
+    join_list,
 )
 from beton.model.signal import SignalDefinition, from_dict
 
-VERSION: Final = 1
 WITHIN: Final = "within X days"  # the PRD's fifth operator: completed, with a window that must be given
 FIELDS: Final = ("subject", "op", "value", "value2", "within")
+MAX_NESTING: Final = 50  # far beyond what a definition may have; the browser's copy may hold anything
+
+MAX_KEY: Final = 10**9
+
+_NUMBERED: Final = re.compile(r"[rg]\d{1,9}", re.ASCII)
 
 Kind = Literal["event", "property"]
 
@@ -56,45 +62,18 @@ Node: TypeAlias = Row | Box
 
 @dataclass(frozen=True)
 class Draft:
-    """The builder's state; ``next_key`` numbers rows and never goes back."""
+    """The builder's state; ``next_key`` numbers rows and never goes back.
+
+    ``rest`` is the part of an opened definition that the builder has no fields for (outcome, timing, rollup ...): it
+    goes through unchanged, so that editing a row never changes what else a signal means.
+    """
 
     name: str = ""
     unit: str = "user"
     root: Box = field(default_factory=lambda: Box("root", "all", (Row("r1", "event", op="completed"),)))
     next_key: int = 2
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the plain form kept in the browser."""
-        return {"v": VERSION, "name": self.name, "unit": self.unit, "next": self.next_key, "root": _plain(self.root)}
-
-    @classmethod
-    def from_json(cls, raw: object) -> Draft:
-        """Read the plain form; anything else, or another version, is a fresh draft."""
-        if not isinstance(raw, Mapping) or raw.get("v") != VERSION:
-            return cls()
-        try:
-            root = _node(raw["root"])
-            assert isinstance(root, Box)
-            return cls(str(raw["name"]), str(raw["unit"]), root, int(raw["next"]))
-        except (KeyError, TypeError, ValueError, AssertionError):
-            return cls()
-
-
-def _plain(node: Node) -> dict[str, Any]:
-    if isinstance(node, Box):
-        return {"key": node.key, "match": node.match, "items": [_plain(item) for item in node.items]}
-    plain = {"key": node.key, "kind": node.kind, **{name: getattr(node, name) for name in FIELDS}}
-    return plain | {"filters": [_plain(item) for item in node.filters]}
-
-
-def _node(raw: Mapping[str, Any]) -> Node:
-    if "match" in raw:
-        match: Match = raw["match"] if raw["match"] in ("all", "any", "none") else "all"
-        return Box(str(raw["key"]), match, tuple(_node(item) for item in raw["items"]))
-    kind: Kind = "property" if raw["kind"] == "property" else "event"
-    typed = {name: str(raw[name]) for name in FIELDS}
-    filters = tuple(item for item in (_node(f) for f in raw["filters"]) if isinstance(item, Row))
-    return Row(str(raw["key"]), kind, **typed, filters=filters)
+    attempted: bool = False
+    rest: Mapping[str, Any] = field(default_factory=dict)
 
 
 def nodes(node: Node) -> Iterator[Node]:
@@ -112,8 +91,10 @@ def _edit(node: Node, key: str, change: Any) -> Node | None:
     if isinstance(node, Box):
         items = (_edit(item, key, change) for item in node.items)
         return replace(node, items=tuple(item for item in items if item is not None))
-    filters = (_edit(item, key, change) for item in node.filters)
-    return replace(node, filters=tuple(item for item in filters if isinstance(item, Row)))
+    # A filter is a row; what would make it a group is not for it.
+    filters = ((item, _edit(item, key, change)) for item in node.filters)
+    kept = (old if isinstance(new, Box) else new for old, new in filters)
+    return replace(node, filters=tuple(row for row in kept if row is not None))
 
 
 def _with(draft: Draft, key: str, change: Any, used_keys: int = 0) -> Draft:
@@ -149,13 +130,17 @@ def add_filter(draft: Draft, key: str) -> Draft:
     row = Row(f"r{draft.next_key}", "property", op="=")
 
     def change(node: Node) -> Node:
-        return replace(node, filters=(*node.filters, row)) if isinstance(node, Row) else node
+        if isinstance(node, Box) or node.kind != "event":
+            return node
+        return replace(node, filters=(*node.filters, row))
 
     return _with(draft, key, change, used_keys=1)
 
 
 def wrap(draft: Draft, key: str) -> Draft:
     """Put row ``key`` into a group of its own, so that alternatives can be added beside it."""
+    if key == draft.root.key:
+        return draft
     return _with(draft, key, lambda node: Box(f"g{draft.next_key}", "any", (node,)), used_keys=1)
 
 
@@ -207,7 +192,9 @@ def with_values(draft: Draft, values: Mapping[tuple[str, str], object]) -> Draft
 def _text(value: object) -> str:
     if value is None:
         return ""
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
 @dataclass(frozen=True)
@@ -225,10 +212,15 @@ def check(draft: Draft) -> Check:
     errors = dict(_missing_windows(draft.root))
     definition: SignalDefinition | None = None
     try:
-        definition = from_dict({"name": draft.name, "unit": draft.unit, "when": when})
+        definition = from_dict({**_rest(draft), "name": draft.name, "unit": draft.unit, "when": when})
     except InputError as problem:
         errors |= located(problem.fields, places)
     return Check(None if errors else definition, errors)
+
+
+def _rest(draft: Draft) -> dict[str, Any]:
+    """What goes through unchanged; a rollup has no meaning once the unit is the user."""
+    return {key: value for key, value in draft.rest.items() if key != "rollup" or draft.unit == "account"}
 
 
 def places_of(draft: Draft) -> dict[str, tuple[str, str]]:
@@ -289,7 +281,8 @@ def from_definition(definition: SignalDefinition) -> Draft:
     counter = iter(range(1, 10_000))
     root = _opened(definition.when, counter)
     assert isinstance(root, Box)
-    return Draft(definition.name, definition.unit, replace(root, key="root"), next_key=next(counter))
+    rest = {key: value for key, value in definition.to_dict().items() if key not in ("name", "unit", "when")}
+    return Draft(definition.name, definition.unit, replace(root, key="root"), next(counter), rest=rest)
 
 
 def _opened(condition: Condition, counter: Iterator[int]) -> Node:
@@ -301,7 +294,7 @@ def _opened(condition: Condition, counter: Iterator[int]) -> Node:
         value = condition.value
         if isinstance(value, tuple) and condition.op == "between":
             return Row(key, "property", condition.property, condition.op, _text(value[0]), _text(value[1]))
-        shown = ", ".join(_text(item) for item in value) if isinstance(value, tuple) else _text(value)
+        shown = join_list(_text(item) for item in value) if isinstance(value, tuple) else _text(value)
         return Row(key, "property", condition.property, condition.op, shown)
     return _opened_event(condition, key, counter)
 
@@ -311,3 +304,17 @@ def _opened_event(condition: EventCondition, key: str, counter: Iterator[int]) -
     filters = tuple(row for row in opened if isinstance(row, Row))
     value, within = _text(condition.value), _text(condition.within_days)
     return Row(key, "event", condition.event, condition.op, value, "", within, filters)
+
+
+def visible_errors(draft: Draft, found: Check) -> dict[tuple[str, str], str]:
+    """Return the errors to show: fields left empty are not held against a draft that nobody tried to run yet."""
+    if draft.attempted:
+        return found.errors
+    held = {
+        (node.key, name)
+        for node in nodes(draft.root)
+        if isinstance(node, Row)
+        for name in FIELDS
+        if getattr(node, name)
+    }
+    return {at: sentence for at, sentence in found.errors.items() if at in held}

@@ -11,8 +11,11 @@ Windows are measured in days of 86,400 seconds from the unit's time zero (or bac
 
 from __future__ import annotations
 
+import csv
 import math
-from collections.abc import Callable, Iterator, Mapping
+import re
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias, get_args
 
@@ -37,6 +40,12 @@ MAX_TEXT: Final = 500
 MAX_LIST: Final = 200
 MAX_DAYS: Final = 730
 MAX_COUNT: Final = 1_000_000
+MAX_NODES: Final = 1_000  # read at most: aliases of a YAML file can unfold to billions
+MAX_WHOLE: Final = 2**63 - 1
+MAX_EXACT: Final = 2**53  # above it a whole float is not the number that was meant
+
+# Commas only where thousands are grouped: "3,4" is a decimal comma to half of the world, and 34 to nobody.
+_GROUPED: Final = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d+)?", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -121,8 +130,10 @@ class _Parser:
 
     def __init__(self) -> None:
         self.errors: dict[str, str] = {}
+        self.nodes = 0
 
     def condition(self, node: object, path: str, depth: int) -> Condition | None:
+        self.nodes += 1
         if not isinstance(node, Mapping):
             return self._fail(path, "write a condition: {event: ...}, {property: ...} or {all: [...]}")
         if depth > MAX_DEPTH:
@@ -142,7 +153,7 @@ class _Parser:
     def _known(self, node: Mapping[Any, Any], path: str, allowed: tuple[str, ...]) -> None:
         for key in node:
             if key not in allowed:
-                self._fail(f"{path}.{key}", f"unknown key {key!r}; use {', '.join(allowed)}")
+                self._fail(f"{path}.{label(key)}", f"unknown key {shown(key)}; use {', '.join(allowed)}")
 
     def _group(self, kind: str, node: Mapping[Any, Any], path: str, depth: int) -> Group | None:
         self._known(node, path, (kind,))
@@ -153,6 +164,8 @@ class _Parser:
         if not isinstance(raw, list | tuple) or not raw:
             self._fail(path, "the group is empty; add a condition or remove it")
             return None
+        if self.nodes + len(raw) > MAX_NODES:
+            return self._fail(path, f"more than {MAX_LEAVES} conditions; split the signal")
         items = [self.condition(item, f"{path}.{kind}.{i}", depth + 1) for i, item in enumerate(raw)]
         match: Match = "all" if kind == "all" else "any" if kind == "any" else "none"
         kept = tuple(item for item in items if item is not None)
@@ -163,15 +176,16 @@ class _Parser:
         if not isinstance(raw, str) or not raw.strip():
             self._fail(f"{path}.{key}", f"choose {what}")
             return None
-        if len(raw) > MAX_TEXT:
-            self._fail(f"{path}.{key}", f"longer than {MAX_TEXT} characters")
+        problem = text_problem(raw.strip(), MAX_TEXT)
+        if problem:
+            self._fail(f"{path}.{key}", problem)
             return None
         return raw.strip()
 
     def _op(self, node: Mapping[Any, Any], path: str, ops: tuple[str, ...], default: str) -> Any:
         op = node.get("op", default)
         if op not in ops:
-            return self._fail(f"{path}.op", f"unknown operator {op!r}; use one of {', '.join(ops)}")
+            return self._fail(f"{path}.op", f"unknown operator {shown(op)}; use one of {', '.join(ops)}")
         return op
 
     def _event(self, node: Mapping[Any, Any], path: str) -> EventCondition | None:
@@ -233,12 +247,21 @@ class _Parser:
             return self._pair(raw, path)
         if op == "in list":
             return self._list(raw, path)
-        if not _is_scalar(raw) or raw == "":
-            return self._fail(path, "give a value")
         if op in ORDER_OPS:
             number = _number(raw)
             return number if number is not None else self._fail(path, f"{op} needs a number")
-        return raw.strip() if isinstance(raw, str) else raw  # type: ignore[return-value]
+        value = self._scalar(raw, path)
+        return self._fail(path, "give a value") if value == "" else value
+
+    def _scalar(self, raw: object, path: str) -> Scalar | None:
+        """Read one text, number or truth value; text is trimmed and may come back empty."""
+        if isinstance(raw, str):
+            problem = text_problem(raw.strip(), MAX_TEXT)
+            return self._fail(path, problem) if problem else raw.strip()
+        if isinstance(raw, bool):
+            return raw
+        number = _number(raw)
+        return number if number is not None else self._fail(path, "give a value: a text, a number, true or false")
 
     def _pair(self, raw: object, path: str) -> Value | None:
         ends = [_number(item) for item in raw] if isinstance(raw, list | tuple) else []
@@ -249,28 +272,71 @@ class _Parser:
         return (ends[0], ends[1])
 
     def _list(self, raw: object, path: str) -> Value | None:
-        items = [part.strip() for part in raw.split(",")] if isinstance(raw, str) else raw
-        if not isinstance(items, list | tuple) or not [i for i in items if i != ""]:
+        cells = split_list(raw) if isinstance(raw, str) else raw
+        if not isinstance(cells, list | tuple):
             return self._fail(path, "give at least one value, separated by commas")
-        if len(items) > MAX_LIST or not all(_is_scalar(item) for item in items):
-            return self._fail(path, f"at most {MAX_LIST} plain values")
-        return tuple(item for item in items if item != "")
+        if len(cells) > MAX_LIST:
+            return self._fail(path, f"give at most {MAX_LIST} values")
+        items = [self._scalar(cell, path) for cell in cells]
+        if path in self.errors:
+            return None
+        kept = tuple(item for item in items if item is not None and item != "")
+        return kept or self._fail(path, "give at least one value, separated by commas")
 
 
-def _is_scalar(raw: object) -> bool:
-    if isinstance(raw, float) and not math.isfinite(raw):
-        return False
-    return isinstance(raw, str | int | float | bool) and not (isinstance(raw, str) and len(raw) > MAX_TEXT)
+def split_list(text: str) -> list[str] | None:
+    """Split ``a, b, "c, d"`` at its commas; None where quotes do not close or the text is more than one line."""
+    try:
+        lines = list(csv.reader([text], skipinitialspace=True, strict=True))
+    except csv.Error:
+        return None
+    return lines[0] if lines else []
+
+
+def join_list(cells: Iterable[str]) -> str:
+    """Write trimmed values so that ``split_list`` reads them back."""
+    return ", ".join('"' + cell.replace('"', '""') + '"' if set(cell) & {",", '"'} else cell for cell in cells)
+
+
+def text_problem(text: str, longest: int) -> str | None:
+    """Say why a text cannot be kept, if so: too long, or characters that no screen, terminal or file shows."""
+    if len(text) > longest:
+        return f"longer than {longest} characters"
+    if any(unicodedata.category(character) in ("Cc", "Cs") for character in text):
+        return "contains control characters; type it again"
+    return None
+
+
+def shown(raw: object) -> str:
+    """Return a refused value for a message: short and printable whatever it is."""
+    return repr(raw[:40]) if isinstance(raw, str) else f"of type {type(raw).__name__}"
+
+
+def label(key: object) -> str:
+    """Return a refused key as part of a path."""
+    return shown(key).strip("'\"") if isinstance(key, str) else type(key).__name__
 
 
 def _number(raw: object) -> float | int | None:
-    """Read a finite number from a number or its text; whole ones come back as ``int``."""
+    """Read a finite number from a number or its text; whole ones come back as ``int`` where that is exact."""
     if isinstance(raw, bool) or not isinstance(raw, int | float | str):
         return None
-    try:
-        number = float(raw.replace(",", "") if isinstance(raw, str) else raw)
-    except (ValueError, OverflowError):
+    if isinstance(raw, int):
+        return raw if abs(raw) <= MAX_WHOLE else None
+    if isinstance(raw, str) and len(raw) <= MAX_TEXT:
+        return _number_of_text(raw.strip())
+    if isinstance(raw, str) or not math.isfinite(raw):
         return None
-    if not math.isfinite(number):
+    return int(raw) if abs(raw) <= MAX_EXACT and raw == int(raw) else raw
+
+
+def _number_of_text(text: str) -> float | int | None:
+    plain = text.replace(",", "") if _GROUPED.fullmatch(text) else text
+    if "_" in plain:
         return None
-    return int(number) if number == int(number) else number
+    for kind in (int, float):
+        try:
+            return _number(kind(plain))
+        except ValueError:
+            continue
+    return None

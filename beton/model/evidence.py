@@ -55,6 +55,16 @@ class Table:
     converted_without: int
     units_without: int
 
+    @property
+    def rate_with(self) -> float | None:
+        """Share of the units with the signal that converted; None when there are none."""
+        return self.converted_with / self.units_with if self.units_with else None
+
+    @property
+    def rate_without(self) -> float | None:
+        """Share of the units without the signal that converted; None when there are none."""
+        return self.converted_without / self.units_without if self.units_without else None
+
 
 @dataclass(frozen=True)
 class Interval:

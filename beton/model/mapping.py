@@ -180,7 +180,8 @@ class Mapping:
     """A whole mapping file.
 
     ``data_end`` and ``outcomes_since`` are aware datetimes in UTC; a ``data_end`` written as a date includes that day.
-    ``conversion`` is what counts as one unless a signal says otherwise. ``base_dir`` is where relative file names start.
+    ``conversion`` is what counts as one unless a signal says otherwise. ``base_dir`` is where relative file names
+    start.
     """
 
     name: str

@@ -53,8 +53,10 @@ _JOINED: Final = frozenset(joined_company_column(name) for name in ("name", "com
 # Names that the snapshot itself gives to a column of these tables.
 _RESERVED: Final[MappingABC[str, frozenset[str]]] = {
     "users": _JOINED
-    | {"user_key", "company_key", "t0_s", "account_offset_s", "is_internal", "is_matched", "contact_id"},
-    "companies": frozenset({"company_key", "first_seen_at", "t0_s", "size"}),
+    | {"user_key", "company_key", "t0_s", "account_offset_s", "is_internal", "is_matched", "contact_id"}
+    | {"signup_month", "won_own_s", "won_account_s"},
+    "companies": frozenset({"company_key", "first_seen_at", "first_seen_month", "t0_s", "won_s"})
+    | {"is_internal", "is_matched", "key", "id", "size"},
     "events": frozenset({"user_key", "company_id", "rel_s", "n", "ts", "days_since_signup", "properties"}),
 }
 _LONGEST_NAME: Final = 100

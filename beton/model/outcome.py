@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal, get_args
 
 from beton.errors import InputError
+from beton.model.conditions import MAX_TEXT, label, text_problem
 
 Unit = Literal["user", "account"]
 OutcomeSource = Literal["deal won", "deal created", "first payment", "event"]
@@ -42,7 +43,7 @@ class Outcome:
         if not isinstance(raw, Mapping):
             raise InputError("outcome: write {source: deal won}", {"outcome": "write {source: deal won}"})
         errors = {
-            f"outcome.{key}": "unknown key; use source, belongs_to, event, horizon_days"
+            f"outcome.{label(key)}": "unknown key; use source, belongs_to, event, horizon_days"
             for key in raw
             if key not in ("source", "belongs_to", "event", "horizon_days")
         }
@@ -53,18 +54,23 @@ class Outcome:
         if belongs_to not in ("user", "account"):
             errors["outcome.belongs_to"] = "use user or account"
         event = raw.get("event")
-        if (source == "event") != isinstance(event, str):
+        named = event.strip() if isinstance(event, str) else ""
+        if (source == "event") != bool(named) or (event is not None and not named):
             errors["outcome.event"] = "name the event if, and only if, the source is event"
+        elif problem := text_problem(named, MAX_TEXT):
+            errors["outcome.event"] = problem
         horizon = raw.get("horizon_days")
-        if horizon is not None and not (isinstance(horizon, int) and 0 < horizon <= MAX_HORIZON_DAYS):
+        is_whole = isinstance(horizon, int) and not isinstance(horizon, bool)
+        if horizon is not None and not (is_whole and 0 < horizon <= MAX_HORIZON_DAYS):
             errors["outcome.horizon_days"] = f"a whole number of days up to {MAX_HORIZON_DAYS:,}"
         if errors:
             path, what = next(iter(errors.items()))
             raise InputError(f"{path}: {what}", errors)
-        return cls(source, belongs_to, event, horizon)
+        return cls(source, belongs_to, named or None, horizon)
 
     def words(self) -> str:
-        """Say the outcome in a few words."""
-        owner = "of the user or the user's account" if self.belongs_to == "account" else "of the user"
-        name = f"event {self.event}" if self.source == "event" else self.source
-        return f"{name} {owner}"
+        """Say the outcome in a few words: ``a won deal of the user or of the user's account``."""
+        named = {"deal won": "a won deal", "deal created": "a new deal", "first payment": "a first payment"}
+        account = "anyone in the user's account" if self.source == "event" else "the user's account"
+        what = named.get(self.source, f"the event {self.event}")
+        return f"{what} of the user{f' or of {account}' if self.belongs_to == 'account' else ''}"

@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 
 from beton.errors import InputError
 from beton.model import conditions
-from beton.model.conditions import EventCondition, Group, PropertyCondition
+from beton.model.conditions import EventCondition, Group, PropertyCondition, label, shown, text_problem
 from beton.model.outcome import Outcome, Unit
 
 DEFAULT_LANDMARK_DAYS: Final = 14
@@ -125,7 +125,7 @@ def from_dict(raw: object) -> SignalDefinition:
     """
     if not isinstance(raw, Mapping):
         raise InputError("a signal is a mapping with name and when; see docs/guide/signals.md")
-    errors = {str(k): f"unknown key {k!r}; use {', '.join(_KEYS)}" for k in raw if k not in _KEYS}
+    errors = {label(k): f"unknown key {shown(k)}; use {', '.join(_KEYS)}" for k in raw if k not in _KEYS}
     when: Group | None = None
     outcome: Outcome | None = None
     try:
@@ -137,9 +137,11 @@ def from_dict(raw: object) -> SignalDefinition:
     except InputError as problem:
         errors |= problem.fields
     name = _name(raw.get("name"), errors)
+    description = _prose(raw, "description", conditions.MAX_TEXT, errors)
+    source = _prose(raw, "source", MAX_NAME, errors)
     unit = _choice(raw, "unit", ("user", "account"), "user", errors)
     timing = _choice(raw, "timing", ("after signup", "any time"), "after signup", errors)
-    rollup = _rollup(raw.get("rollup"), errors)
+    rollup = _rollup(raw.get("rollup"), unit, errors)
     landmark = _landmark(raw.get("landmark_days"), errors)
     if when is not None:
         _check_windows(when, timing, landmark, errors)
@@ -149,8 +151,8 @@ def from_dict(raw: object) -> SignalDefinition:
     return SignalDefinition(
         name=name,
         when=when,
-        description=str(raw.get("description") or "")[: conditions.MAX_TEXT],
-        source=str(raw.get("source") or "")[:MAX_NAME],
+        description=description,
+        source=source,
         unit=unit,
         rollup=rollup,
         timing=timing,
@@ -164,28 +166,48 @@ def load(path: Path) -> SignalDefinition:
     import yaml
 
     try:
-        text = path.read_bytes()
+        with path.open("rb") as file:
+            text = file.read(MAX_FILE_BYTES + 1)
     except OSError as problem:
         raise InputError(f"cannot read {path}: {problem.strerror}; check the file name") from problem
     if len(text) > MAX_FILE_BYTES:
         raise InputError(f"{path} is larger than {MAX_FILE_BYTES:,} bytes; a signal file is a page of text")
     try:
-        return from_dict(yaml.safe_load(text.decode("utf-8")))
+        plain = yaml.safe_load(text.decode("utf-8"))
     except UnicodeDecodeError as problem:
         raise InputError(f"{path} is not UTF-8 text; save it as UTF-8") from problem
     except yaml.YAMLError as problem:
         where = getattr(problem, "problem_mark", None)
         line = f" at line {where.line + 1}" if where else ""
-        raise InputError(f"{path} is not valid YAML{line}; check indentation and quotes") from problem
+        fix = 'check indentation, and write operators in quotes: op: ">="'
+        raise InputError(f"{path} is not valid YAML{line}; {fix}") from problem
+    # PyYAML lets these through: an impossible date, a number of thousands of digits, lists within lists without end.
+    except (ValueError, OverflowError, RecursionError) as problem:
+        raise InputError(f"{path} holds a date, number or nesting that cannot be read; put it in quotes") from problem
+    return from_dict(plain)
 
 
 def _name(raw: object, errors: dict[str, str]) -> str:
     if not isinstance(raw, str) or not raw.strip():
         errors["name"] = "give the signal a name"
         return ""
-    if len(raw.strip()) > MAX_NAME:
-        errors["name"] = f"at most {MAX_NAME} characters"
+    problem = text_problem(raw.strip(), MAX_NAME)
+    if problem:
+        errors["name"] = problem
     return raw.strip()
+
+
+def _prose(raw: Mapping[Any, Any], key: str, longest: int, errors: dict[str, str]) -> str:
+    value = raw.get(key)
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        errors[key] = "write text; put it in quotes"
+        return ""
+    problem = text_problem(value.strip().translate({10: " ", 13: " ", 9: " "}), longest)
+    if problem:
+        errors[key] = problem
+    return value.strip()
 
 
 def _choice(raw: Mapping[Any, Any], key: str, allowed: tuple[str, ...], default: str, errors: dict[str, str]) -> Any:
@@ -195,18 +217,23 @@ def _choice(raw: Mapping[Any, Any], key: str, allowed: tuple[str, ...], default:
     return value
 
 
-def _rollup(raw: object, errors: dict[str, str]) -> Rollup:
+def _rollup(raw: object, unit: str, errors: dict[str, str]) -> Rollup:
     if raw is None:
         return Rollup()
-    if not isinstance(raw, Mapping) or raw.get("kind") not in ("any", "count", "share"):
+    kind = raw.get("kind") if isinstance(raw, Mapping) and set(raw) <= {"kind", "value"} else None
+    if not isinstance(raw, Mapping) or kind not in ("any", "count", "share"):
         errors["rollup"] = "use {kind: any}, {kind: count, value: 2} or {kind: share, value: 0.5}"
         return Rollup()
-    value = raw.get("value", 1)
-    top = 1 if raw["kind"] == "share" else conditions.MAX_COUNT
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= top:
-        errors["rollup.value"] = f"give a number above 0 and up to {top:,}"
+    if unit == "user":
+        errors["rollup"] = "a rollup says how users make up an account; set unit: account or remove it"
+    if kind == "any":
         return Rollup()
-    return Rollup(raw["kind"], float(value))
+    value, top = raw.get("value", 1), 1 if kind == "share" else conditions.MAX_COUNT
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not 0 < value <= top or (kind == "count" and value != int(value)):
+        errors["rollup.value"] = f"give a {'share' if kind == 'share' else 'whole number'} above 0 and up to {top:,}"
+        return Rollup()
+    return Rollup(kind, float(value))
 
 
 def _landmark(raw: object, errors: dict[str, str]) -> float | None:
@@ -215,7 +242,7 @@ def _landmark(raw: object, errors: dict[str, str]) -> float | None:
     if isinstance(raw, bool) or not isinstance(raw, int | float) or not 0 < raw <= conditions.MAX_DAYS:
         errors["landmark_days"] = f"give a number of days between 0 and {conditions.MAX_DAYS}"
         return None
-    return raw
+    return int(raw) if raw == int(raw) else raw
 
 
 def _check_windows(when: Group, timing: str, landmark: float | None, errors: dict[str, str]) -> None:

@@ -82,6 +82,10 @@ class Backtests:
         self._runs.finish(run_id, evidence.to_json(), at=clock.now())
         return self._report(run_id, evidence, settings)
 
+    def check(self, signal: SignalDefinition) -> None:
+        """Raise InputError, with the path of each fault, if the current data lacks what ``signal`` names."""
+        Catalogue.of(self._warehouse.manifest()).check(signal)
+
     def get_or_run(self, signal: SignalDefinition) -> Report:
         """Return the stored evidence of the same question on the same data, or measure it now."""
         settings = self._settings.read()

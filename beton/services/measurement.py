@@ -101,6 +101,7 @@ def evidence_of(question: Question, counts: CohortCounts) -> Evidence:
     """Turn the counts of one cohort into its evidence."""
     signal, manifest = question.signal, question.manifest
     clustered = question.outcome.belongs_to == "account" or signal.timing == "any time"
+    result = _refusal(question, counts) or _measure(counts, clustered)
     return Evidence(
         passport=Passport(
             definition=signal.to_dict(),
@@ -116,10 +117,10 @@ def evidence_of(question: Question, counts: CohortCounts) -> Evidence:
         cohort=question.cohort,
         period=_period(counts),
         funnel=_funnel(question, counts),
-        result=_refusal(question, counts) or _measure(counts, clustered),
+        result=result,
         months=_months(counts),
         leads=_leads(counts, manifest),
-        notes=tuple(_notes(question, counts, clustered)),
+        notes=(*_notes(question), *_cluster_notes(result, clustered)),
     )
 
 
@@ -133,7 +134,8 @@ def _period(counts: CohortCounts) -> tuple[str, str] | None:
 def _funnel(question: Question, counts: CohortCounts) -> tuple[FunnelStep, ...]:
     cohort = question.cohort
     unit = "users" if cohort.unit == "user" else "accounts"
-    start = f"{days(cohort.landmark_days)} + {days(cohort.gap_days)} gap"
+    gap = f"{days(cohort.gap_days)} gap"
+    start = f"the landmark + {gap}" if cohort.timing == "any time" else f"{days(cohort.landmark_days)} + {gap}"
     stages: tuple[tuple[int | None, str, str, str], ...] = (
         (None, "all", f"All {unit}", ""),
         (INTERNAL, "external", "Not internal or test", "internal or test account"),
@@ -288,15 +290,16 @@ def _calendar(manifest: Manifest) -> list[str]:
 
 
 def _is_full(month: str, manifest: Manifest) -> bool:
-    """A month counts as full when events were recorded from its first day to its last."""
+    """A month counts as full when events were recorded on its first day and on its last."""
     year, number = (int(part) for part in month.split("-"))
     first = datetime(year, number, 1, tzinfo=UTC)
     after = datetime(year + number // 12, number % 12 + 1, 1, tzinfo=UTC)
     starts_in_time = (manifest.range.start - first).total_seconds() <= DAY_S
-    return starts_in_time and after <= manifest.data_end
+    ends_in_time = (after - manifest.data_end).total_seconds() <= DAY_S
+    return starts_in_time and ends_in_time
 
 
-def _notes(question: Question, counts: CohortCounts, clustered: bool) -> list[Note]:
+def _notes(question: Question) -> list[Note]:
     notes = []
     dated = {p.name for p in question.manifest.properties if p.set_at}
     current = sorted({leaf.property for leaf in question.signal.properties} - dated)
@@ -305,11 +308,24 @@ def _notes(question: Question, counts: CohortCounts, clustered: bool) -> list[No
         notes.append(Note("may_leak", text))
     if question.signal.properties and not question.signal.events:
         notes.append(Note("fit", "This is a trait (fit), not a behaviour: it says who they are, not what they did"))
-    if clustered and 0 < counts.moments.clusters < FEW_CLUSTERS:
-        text = f"Only {counts.moments.clusters} accounts: clustered intervals are too narrow below {FEW_CLUSTERS}"
-        notes.append(Note("few_clusters", text))
     if question.signal.timing == "any time":
         notes.append(Note("weekly", "Weekly landmarks, pooled: one unit counts once for every Monday it was at risk"))
     if question.manifest.contacts is None:
         notes.append(Note("no_contacts", "No CRM contacts were imported, so every user counts as matched"))
     return notes
+
+
+def _cluster_notes(result: Measured | NotMeasurable, clustered: bool) -> list[Note]:
+    """Where units of one account repeat: too few accounts for their interval, or a table that has none."""
+    if isinstance(result, NotMeasurable) or not clustered:
+        return []
+    units = result.table.units_with + result.table.units_without
+    if result.design_effect is None:
+        text = (
+            f"A cell of the table is empty, so the {units:,} units of {result.clusters:,} accounts count as independent"
+        )
+        return [Note("not_clustered", text)] if result.clusters < units else []
+    if result.clusters >= FEW_CLUSTERS:
+        return []
+    text = f"Only {result.clusters} accounts: clustered intervals are too narrow below {FEW_CLUSTERS}"
+    return [Note("few_clusters", text)]

@@ -11,6 +11,7 @@ from beton.model.settings import CompanySettings
 from beton.services.measurement import two_by_two
 from beton.stats.accuracy import Accuracy, accuracy_of
 from beton.stats.power import units_needed
+from beton.stats.proportions import TwoByTwo
 from beton.stats.revenue import ExpectedConversions, Projection, expected_conversions, project
 
 Label = Literal["Enable", "Watch", "Reject", "Not enough data", "Cannot tell"]
@@ -47,6 +48,7 @@ class Reading:
     projection: Projection | None
     expected: ExpectedConversions | None
     accuracy: Accuracy | None
+    accuracy_by_month: tuple[tuple[str, Accuracy], ...] = ()
 
 
 def read(evidence: Evidence, settings: CompanySettings, acv: Acv) -> Reading:
@@ -62,7 +64,8 @@ def read(evidence: Evidence, settings: CompanySettings, acv: Acv) -> Reading:
         upper = 1.0 if interval.upper is None else interval.upper
         projection = project(leads, result.extra_points, interval.lower, upper, acv.amount, "crude")
         expected = expected_conversions(leads, table.rate_with or 0.0, table.rate_without or 0.0)
-    return Reading(verdict(evidence, settings), acv, projection, expected, accuracy_of(table))
+    monthly = tuple((row.month, accuracy_of(two_by_two(row.table))) for row in evidence.months)
+    return Reading(verdict(evidence, settings), acv, projection, expected, accuracy_of(table), monthly)
 
 
 def verdict(evidence: Evidence, settings: CompanySettings) -> Verdict:
@@ -88,23 +91,27 @@ def _decided(evidence: Evidence, result: Measured, settings: CompanySettings) ->
     lift = math.inf if result.lift is None else result.lift
     upper = math.inf if result.lift_interval.upper is None else result.lift_interval.upper
     lower, smallest = result.lift_interval.lower, settings.min_lift
-    span = f"95% interval {lower:.2f}x to {'∞' if math.isinf(upper) else f'{upper:.2f}x'}"
+    span = f"95% interval {_times(lower, 2)} to {_times(upper, 2)}"
     if upper < 1:
         return Verdict("Reject", f"Users with the signal convert less: {span}")
     if upper < smallest:
         return Verdict("Reject", f"{span} stays below the minimum lift of {smallest:g}x")
     significant = lower > 1 and result.p_value < SIGNIFICANCE
     if significant and lift >= smallest:
-        return Verdict("Enable", f"Lift {lift:.1f}x with {span}, p {_p(result.p_value)}")
+        return Verdict("Enable", f"Lift {_times(lift, 1)} with {span}, p {_p(result.p_value)}")
     if significant:
         return Verdict("Watch", f"A real difference ({span}), but below the minimum lift of {smallest:g}x")
     detectable = result.minimum_detectable_lift
     if detectable is None or detectable > smallest:
-        shown = "no lift at all" if detectable is None else f"a lift of {detectable:.1f}x or more"
+        shown = "no lift at all" if detectable is None else f"a lift of {_times(detectable, 2)} or more"
         return _not_enough(evidence, result, settings, f"{span}; this cohort can only show {shown}")
     if lift < 1:
         return Verdict("Reject", f"Lift {lift:.2f}x is below 1 and {span} shows no gain worth having")
     return Verdict("Watch", f"{span} includes 1: no difference shown yet")
+
+
+def _times(lift: float, digits: int) -> str:
+    return "∞" if math.isinf(lift) else f"{lift:.{digits}f}x"
 
 
 def _p(value: float) -> str:
@@ -112,14 +119,21 @@ def _p(value: float) -> str:
 
 
 def _not_enough(evidence: Evidence, result: Measured, settings: CompanySettings, why: str) -> Verdict:
-    """Add how many more mature units, at this share of the signal, would make the minimum lift detectable."""
+    """Add how many more mature units, at this share of the signal, would satisfy every rule of the verdict."""
     table = two_by_two(result.table)
-    needed = None
-    if 0 < (table.rate_without or 0.0) < 1 and settings.min_lift > 1:
-        needed = units_needed(settings.min_lift, table.units_with / table.units, table.rate_without or 0.0)
-    if needed is None:
+    missing = max(0, _units_for_verdict(table, result.design_effect, settings) - table.units)
+    if not missing:
         return Verdict("Not enough data", why)
-    missing = max(0, math.ceil(needed * max(result.design_effect or 1.0, 1.0)) - table.units)
     monthly = table.units / max(1, len(evidence.months))
-    weeks = missing / monthly * WEEKS_PER_MONTH if missing else None
-    return Verdict("Not enough data", why, missing or None, weeks)
+    return Verdict("Not enough data", why, missing, missing / monthly * WEEKS_PER_MONTH)
+
+
+def _units_for_verdict(table: TwoByTwo, design_effect: float | None, settings: CompanySettings) -> int:
+    """Units at which sample and expected conversions suffice and the minimum lift is found with 80% power."""
+    share, base = table.units_with / table.units, table.base_rate or 0.0
+    rate_without = table.rate_without or 0.0
+    needed = [math.ceil(settings.min_sample / share), math.ceil(MIN_EXPECTED_CONVERSIONS / (share * base))]
+    if 0 < rate_without < 1 and settings.min_lift > 1:
+        to_find = units_needed(settings.min_lift, share, rate_without)
+        needed.append(math.ceil((to_find or 0) * max(design_effect or 1.0, 1.0)))
+    return max(needed)

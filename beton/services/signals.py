@@ -53,6 +53,10 @@ class Signals:
         )
         return _saved(record)
 
+    def save_run(self, run_id: str) -> SavedSignal:
+        """Save the definition that a run measured."""
+        return self.save(from_dict(dict(self._backtests.status(run_id).definition)))
+
     def read(self, signal_id: str) -> SavedSignal:
         """Return one saved signal; InputError when there is none of that id."""
         return _saved(self._repository.read(signal_id))

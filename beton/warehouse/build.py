@@ -1,4 +1,6 @@
-"""The tables of a snapshot, made from typed rows in ``scratch``: catalog ``snapshot``, schema ``store``, views in ``main``.
+"""The tables of a snapshot, made from the typed rows in ``scratch``.
+
+They lie in the catalog ``snapshot``: physical tables in schema ``store``, views for people in ``main``.
 
 ``store.events`` is sorted by (event, user_key, ts): a signal then reads the few row groups of its events, and
 "at least k within d days" is ``n = k AND rel_s < d * 86400`` without a GROUP BY.
@@ -80,8 +82,8 @@ def _build_companies(connection: duckdb.DuckDBPyConnection, staged: Staged) -> N
         SELECT k.company_key, k.company_id, {columns}, s.first_seen_at, epoch(s.first_seen_at)::BIGINT AS t0_s
         FROM scratch.company_keys AS k
         LEFT JOIN scratch.companies AS c ON c.company_id = k.company_id AND c.src__reject IS NULL
-        LEFT JOIN (SELECT company_id, min(signed_up_at) AS first_seen_at FROM scratch.user_keys GROUP BY company_id) AS s
-            ON s.company_id = k.company_id
+        LEFT JOIN (SELECT company_id, min(signed_up_at) AS first_seen_at
+            FROM scratch.user_keys GROUP BY company_id) AS s ON s.company_id = k.company_id
         ORDER BY k.company_key"""
     )
 

@@ -52,8 +52,8 @@ def workbench(folder: Path, time_zone: str) -> Iterator[duckdb.DuckDBPyConnectio
 def open_snapshot(database: Path, threads: int) -> duckdb.DuckDBPyConnection:
     """Open a published store.duckdb for reading.
 
-    It is attached as the catalog ``snapshot`` rather than opened by its path: DuckDB names a catalog after its file, and
-    a catalog ``store`` beside the schema ``store`` makes every ``store.users`` ambiguous.
+    It is attached as the catalog ``snapshot`` rather than opened by its path: DuckDB names a catalog after its file,
+    and a catalog ``store`` beside the schema ``store`` makes every ``store.users`` ambiguous.
     """
     import duckdb
 

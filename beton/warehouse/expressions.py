@@ -60,7 +60,10 @@ def boolean(cell: str, duckdb_type: str) -> str:
     if duckdb_type == "BOOLEAN":
         return cell
     word = f"lower({text(cell, duckdb_type)})"
-    return f"CASE WHEN {word} IN ('true','t','yes','y','1') THEN TRUE WHEN {word} IN ('false','f','no','n','0') THEN FALSE END"
+    return (
+        f"CASE WHEN {word} IN ('true', 't', 'yes', 'y', '1') THEN TRUE"
+        f" WHEN {word} IN ('false', 'f', 'no', 'n', '0') THEN FALSE END"
+    )
 
 
 def time(cell: str, duckdb_type: str, zone: str) -> str:

@@ -61,7 +61,8 @@ def describe_snapshot(
         events=tuple(
             EventFacts(name, rows, users)
             for name, rows, users in count.rows(
-                "SELECT event::VARCHAR, count(*), count(DISTINCT user_key) FROM store.events GROUP BY event ORDER BY event"
+                """SELECT event::VARCHAR, count(*), count(DISTINCT user_key)
+                FROM store.events GROUP BY event ORDER BY event"""
             )
         ),
         properties=count.properties(mapping, staged),

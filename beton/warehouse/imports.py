@@ -5,14 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from collections.abc import Mapping as MappingABC
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from beton import clock
-from beton.errors import ImportRefused
+from beton.errors import ImportRefused, WarehouseError
 from beton.model.manifest import SCHEMA_VERSION, Manifest, SourceFile
 from beton.model.mapping import FIELDS, Column, Constant, Mapping, Source
 from beton.warehouse import build, facts
@@ -171,12 +172,26 @@ def _run(data_dir: Path, mapping: Mapping, sources: list[SourceTable], options: 
             f"This workspace holds {current.name!r}, not {mapping.name!r}: pass --replace to replace it, or set "
             "BETON_DATA_DIR to keep both."
         )
-    with store.writing(), store.building(version) as folder:
+    with _stopping_cleanly(), store.writing(), store.building(version) as folder:
         manifest = _build(folder, mapping, sources, digests, version, options)
         report(0.95, "Publishing")
         store.publish(folder)
     report(1.0, "Published")
     return ImportReport("published", manifest)
+
+
+@contextmanager
+def _stopping_cleanly() -> Iterator[None]:
+    """Say in one line when the machine, rather than the data, ends an import."""
+    import duckdb
+
+    try:
+        yield
+    except (duckdb.Error, OSError) as error:
+        what = str(error).splitlines()[0].rstrip(".")
+        raise WarehouseError(
+            f"The import stopped and changed nothing ({what}): check disk space, memory and permissions, and try again."
+        ) from error
 
 
 def _version(mapping: Mapping, digests: MappingABC[str, list[str]]) -> str:
@@ -260,11 +275,13 @@ class _Workbench:
             if rejected == 0 or (rejected < read and not (name in tables_with_limit and rejected > read * _MOSTLY)):
                 continue
             top = rejects[0]
-            what = "None of the" if rejected == read else f"{rejected:,} of"
+            if rejected == read:
+                what, then = f"No row of {name} can be used ({read:,} read)", "."
+            else:
+                what, then = f"{rejected:,} of {read:,} rows of {name} cannot be used", ", or pass --allow-rejects."
             return (
-                f"{what} {read:,} rows of {name} can{'not' if rejected < read else ''} be used, most often because: "
-                f"{top.reason} (such as row {top.example_row:,} of {top.example_file}): run with --dry-run to see them"
-                + ("." if rejected == read else ", or pass --allow-rejects.")
+                f"{what}, most often because: {top.reason} (such as row {top.example_row:,} of {top.example_file}): "
+                f"run with --dry-run to see them{then}"
             )
         return None
 

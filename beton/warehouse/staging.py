@@ -15,10 +15,13 @@ from beton.model.manifest import ValueType
 from beton.model.mapping import ATTRIBUTE_FIELDS, FIELDS, Constant, Kind, Source, TableMapping
 from beton.warehouse import expressions
 from beton.warehouse.connection import ident, literal
-from beton.warehouse.sources import MAX_CELL_BYTES, RAW_TEXT_CHARS, RawTable, SourceTable
+from beton.warehouse.file_readers import RAW_TEXT_CHARS
+from beton.warehouse.sources import RawTable, SourceTable
 
 if TYPE_CHECKING:
     import duckdb
+
+MAX_CELL_BYTES: Final = 1_000_000
 
 REJECT_REASONS: Final[MappingABC[str, str]] = {
     "malformed_row": "The line has too few or too many cells, or is not a JSON object.",

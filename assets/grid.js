@@ -1,0 +1,100 @@
+// Named formatters, cells and handlers of AG Grid. They write numbers exactly as layouts/format.py does; a test compares.
+(function () {
+  "use strict";
+
+  const MISSING = "–", MINUS = "−", INFINITY = "∞";
+  const SYMBOLS = { USD: "$", EUR: "€", GBP: "£", JPY: "¥" };
+
+  const grouped = (size, digits) =>
+    size.toLocaleString("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits });
+  const whole = (size) => Math.floor(size + 0.5);
+
+  function signed(number, write, plus) {
+    if (number === null || number === undefined || Number.isNaN(number)) return MISSING;
+    const text = Number.isFinite(number) ? write(Math.abs(number)) : INFINITY;
+    const zero = !/[1-9∞]/.test(text);
+    return (zero ? "" : number < 0 ? MINUS : plus ? "+" : "") + text;
+  }
+
+  function short(size) {
+    for (const [unit, letter] of [[1e9, "B"], [1e6, "M"], [1e3, "K"]]) {
+      if (size < unit * 0.9995) continue;
+      const scaled = size / unit;
+      return (scaled < 9.95 ? scaled.toFixed(1) : String(whole(scaled))) + letter;
+    }
+    return String(whole(size));
+  }
+
+  function priced(figure, currency) {
+    return SYMBOLS[currency] ? SYMBOLS[currency] + figure : `${currency} ${figure}`;
+  }
+
+  function pValue(p) {
+    if (p === null || p === undefined || Number.isNaN(p)) return MISSING;
+    return p < 0.001 ? "< 0.001" : p.toPrecision(3);
+  }
+
+  function percent(rate) {
+    if (rate > 0 && rate < 0.0005) return "< 0.1%";
+    if (rate > 0.9995 && rate < 1) return "> 99.9%";
+    return signed(rate, (size) => `${grouped(100 * size, 1)}%`);
+  }
+
+  const ratioDigits = (size) => (size < 0.995 ? 2 : size < 99.95 ? 1 : 0);
+  const currencyOf = (params) => (params.context && params.context.currency) || "USD";
+
+  const formats = {
+    integer: (params) => signed(params.value, (size) => grouped(whole(size), 0)),
+    decimal: (params) => signed(params.value, (size) => grouped(size, 1)),
+    percent: (params) => percent(params.value),
+    points: (params) => signed(params.value, (size) => `${(100 * size).toFixed(1)} pp`, true),
+    lift: (params) => signed(params.value, (size) => `${grouped(size, ratioDigits(size))}x`),
+    p: (params) => pValue(params.value),
+    money: (params) => signed(params.value, (size) => priced(short(size), currencyOf(params))),
+  };
+
+  function openRow(params) {
+    const href = params.data && params.data.href;
+    if (!href || (params.event && params.event.type === "keydown" && params.event.key !== "Enter")) return;
+    const { pathname, search } = new URL(href, window.location.href);
+    window.dash_clientside.set_props("url", { pathname, search, hash: "" });
+  }
+
+  const betonTheme = (theme) =>
+    theme.withParams({
+      fontFamily: "inherit",
+      fontSize: 14,
+      backgroundColor: "var(--b-card)",
+      foregroundColor: "var(--b-text)",
+      borderColor: "var(--b-border)",
+      headerBackgroundColor: "var(--b-card)",
+      headerTextColor: "var(--b-text-2)",
+      headerFontWeight: 500,
+      headerFontSize: 13,
+      rowHoverColor: "var(--b-hover)",
+      accentColor: "var(--b-text)",
+      wrapperBorderRadius: 12,
+      rowHeight: 44,
+      headerHeight: 40,
+      cellHorizontalPadding: 16,
+      columnBorder: false,
+      headerColumnResizeHandleColor: "transparent",
+      wrapperBorder: true,
+    });
+
+  window.dashAgGridFunctions = Object.assign(window.dashAgGridFunctions || {}, { ...formats, openRow, betonTheme });
+
+  // Cells of rows that are still loading have no data.
+  window.dashAgGridComponentFunctions = Object.assign(window.dashAgGridComponentFunctions || {}, {
+    SignalLink: (params) =>
+      params.data ? window.React.createElement("a", { href: params.data.href, className: "grid-link" }, params.value) : null,
+    StatusPill: (params) =>
+      params.data
+        ? window.React.createElement("span", { className: "pill", "data-status": params.value }, statusWords(params.value))
+        : null,
+  });
+
+  function statusWords(status) {
+    return status ? status[0].toUpperCase() + status.slice(1) : "";
+  }
+})();

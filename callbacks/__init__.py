@@ -1,0 +1,16 @@
+"""Wiring: read, call, write. One module per page plus the router and the shell; each exports ``register``."""
+
+from __future__ import annotations
+
+from dash import Dash
+
+from beton.services import Services
+from callbacks import backtest, routing, settings, shell, signals
+
+_MODULES = (routing, shell, backtest, signals, settings)
+
+
+def register_all(app: Dash, services: Services) -> None:
+    """Register every callback of the app."""
+    for module in _MODULES:
+        module.register(app, services)

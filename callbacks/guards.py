@@ -1,0 +1,71 @@
+"""The only readers of Dash's callback context: what was clicked, and what the reader is told about it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dash import ctx, set_props
+from dash.exceptions import PreventUpdate
+
+from beton.errors import BetonError
+from layouts import ids
+from layouts.parts.notices import ToastKind, toast
+from store.events import Event
+
+
+def fired(*_inputs: Any) -> Event:
+    """Return the event behind a callback whose inputs are ``ids.events(...)``.
+
+    Raises:
+        PreventUpdate: nobody clicked. Dash also calls writers when a page inserts their buttons, with
+            ``n_clicks`` None.
+    """
+    clicked()
+    target = ctx.triggered_id
+    if not isinstance(target, dict):
+        raise PreventUpdate
+    return Event(target["slice"], target["intent"], target["key"], target["at"])
+
+
+def clicked(*_inputs: Any) -> None:
+    """Go on only if the input that triggered the callback holds a value, such as a count of clicks."""
+    if not any(each["value"] for each in ctx.triggered):
+        raise PreventUpdate
+
+
+def meant(button_id: str) -> Event | None:
+    """Return the button behind a callback that also listens to fields: an event, or ``button_id`` as intent ``run``.
+
+    None for a field that was edited, and for buttons that a page has just inserted.
+    """
+    target = ctx.triggered_id
+    if not any(each["value"] for each in ctx.triggered):
+        return None
+    if target == button_id:
+        return Event("draft", "run", "")
+    if isinstance(target, dict) and target["slice"] == "draft":
+        return Event(target["slice"], target["intent"], target["key"], target["at"])
+    return None
+
+
+def asked(position: int) -> list[dict[str, str]]:
+    """Return the ids that the pattern output at ``position`` matched, in the order their values are to be given."""
+    matched: Any = ctx.outputs_list[position]
+    return [each["id"] for each in matched]
+
+
+def go(address: str) -> None:
+    """Send the browser to an address of the app, leaving the query behind."""
+    set_props(ids.URL, {"pathname": address, "search": ""})
+
+
+def show_toast(title: str, text: str = "", kind: ToastKind = "info") -> None:
+    """Show a toast in the browser that sent the callback."""
+    set_props(ids.TOAST, {"data": toast(title, text, kind)})
+
+
+def as_toast(problem: Exception) -> None:
+    """Show a failure: the sentence of a ``BetonError``, and no inner detail of anything else."""
+    known = isinstance(problem, BetonError)
+    text = str(problem) if known else "Nothing was changed. Try again; the server's log has the cause."
+    show_toast("That did not work" if known else "Something went wrong", text, "error")

@@ -1,0 +1,155 @@
+"""The only place that turns numbers and dates into text.
+
+``assets/grid.js`` holds the same formats for grid cells; a browser test compares the two.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+from collections.abc import Callable
+
+MISSING = "–"
+MINUS = "−"
+INFINITY = "∞"
+
+_SYMBOLS = {"USD": "$", "EUR": "€", "GBP": "£", "JPY": "¥"}
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+Number = int | float
+
+
+def money(amount: Number | None, currency: str = "USD", *, signed: bool = False) -> str:
+    """Return a whole amount: ``$27,000``; ``signed`` also writes the plus: ``+$129,600``."""
+    return _signed(amount, lambda size: _priced(f"{_whole(size):,}", currency), signed)
+
+
+def money_short(amount: Number | None, currency: str = "USD", *, signed: bool = False) -> str:
+    """Return an amount in at most three figures: ``$950``, ``$5.2K``, ``$378K``, ``$1.2M``, ``$3.4B``."""
+    return _signed(amount, lambda size: _priced(_short(size), currency), signed)
+
+
+def count(number: Number | None) -> str:
+    """Return a whole number with thousands separators: ``1,247``."""
+    return _signed(number, lambda size: f"{_whole(size):,}")
+
+
+def decimal(number: Number | None, digits: int = 1) -> str:
+    """Return a number with a fixed number of decimals: ``14.3``."""
+    return _signed(number, lambda size: f"{size:,.{digits}f}")
+
+
+def percent(rate: float | None, digits: int = 1) -> str:
+    """Return a rate in [0, 1] as percent: ``14.2%``. Rates that would round to none or all say so."""
+    if rate is not None and 0 < rate < 0.5 * 10 ** -(digits + 2):
+        return f"< {10**-digits:.{digits}f}%"
+    if rate is not None and 1 - 0.5 * 10 ** -(digits + 2) < rate < 1:
+        return f"> {100 - 10**-digits:.{digits}f}%"
+    return _signed(rate, lambda size: f"{100 * size:,.{digits}f}%")
+
+
+def points(difference: float | None, digits: int = 1) -> str:
+    """Return a difference of two rates in percentage points: ``+10.8 pp``."""
+    return _signed(difference, lambda size: f"{100 * size:.{digits}f} pp", signed=True)
+
+
+def lift(ratio: float | None) -> str:
+    """Return a risk ratio: ``4.2x``, ``0.84x``, ``120x``, ``∞`` (1 means no effect)."""
+    return _signed(ratio, lambda size: f"{_ratio(size)}x")
+
+
+def interval(low: str, high: str) -> str:
+    """Return two formatted limits as one range: ``3.5x – 5.0x``."""
+    return f"{low} – {high}"
+
+
+def p_value(p: float | None) -> str:
+    """Return a p-value: ``< 0.001``, else three significant figures (``0.0123``, ``0.500``)."""
+    if p is None or math.isnan(p):
+        return MISSING
+    if p < 0.001:
+        return "< 0.001"
+    rounded = float(f"{p:.2e}")
+    return f"{rounded:.{2 - math.floor(math.log10(rounded))}f}"
+
+
+def days(number: Number | None) -> str:
+    """Return a duration: ``1 day``, ``14 days``, ``2.5 days``."""
+    if number is None or math.isnan(number):
+        return MISSING
+    text = count(number) if float(number).is_integer() or math.isinf(number) else decimal(number)
+    return f"{text} day" if text == "1" else f"{text} days"
+
+
+def date(moment: dt.date | dt.datetime | str | None) -> str:
+    """Return a date (ISO text is read): ``31 Dec 2024``."""
+    if moment is None:
+        return MISSING
+    day = _moment(moment)
+    return f"{day.day} {_MONTHS[day.month - 1]} {day.year}"
+
+
+def date_time(moment: dt.datetime | str | None) -> str:
+    """Return a moment to the minute: ``31 Dec 2024, 06:59 UTC``. Moments without a zone are UTC."""
+    if moment is None:
+        return MISSING
+    when = _moment(moment)
+    zone = when.strftime("%Z") or "UTC"
+    return f"{date(when)}, {when:%H:%M} {zone}"
+
+
+def month(moment: dt.date | dt.datetime | str | None) -> str:
+    """Return a calendar month; ``YYYY-MM`` is read too: ``Dec 2024``."""
+    if moment is None:
+        return MISSING
+    day = _moment(f"{moment}-01" if isinstance(moment, str) and len(moment) == 7 else moment)
+    return f"{_MONTHS[day.month - 1]} {day.year}"
+
+
+def date_range(start: dt.date | dt.datetime | str | None, end: dt.date | dt.datetime | str | None) -> str:
+    """Return a span of days: ``1 Jan 2024 – 31 Dec 2024``."""
+    return interval(date(start), date(end))
+
+
+def plural(number: int, noun: str) -> str:
+    """Return a counted noun: ``1 row``, ``1,247 rows``."""
+    return f"{count(number)} {noun}" if number == 1 else f"{count(number)} {noun}s"
+
+
+def _signed(number: Number | None, write: Callable[[Number], str], signed: bool = False) -> str:
+    if number is None or math.isnan(number):
+        return MISSING
+    text = INFINITY if math.isinf(number) else write(abs(number))
+    is_zero = not any(figure in text for figure in "123456789∞")
+    sign = "" if is_zero else MINUS if number < 0 else "+" if signed else ""
+    return sign + text
+
+
+def _whole(size: Number) -> int:
+    """Round half up, as people and the browser do (``round`` goes to the even number)."""
+    return math.floor(size + 0.5)
+
+
+def _priced(figure: str, currency: str) -> str:
+    symbol = _SYMBOLS.get(currency)
+    return f"{symbol}{figure}" if symbol else f"{currency} {figure}"
+
+
+def _short(size: Number) -> str:
+    for unit, letter in ((1e9, "B"), (1e6, "M"), (1e3, "K")):
+        # 999,600 is $1.0M, not $1000K: the larger unit starts where rounding would reach it.
+        if size >= unit * 0.9995:
+            scaled = size / unit
+            return f"{scaled:.1f}{letter}" if scaled < 9.95 else f"{_whole(scaled)}{letter}"
+    return str(_whole(size))
+
+
+def _ratio(size: Number) -> str:
+    digits = 2 if size < 0.995 else 1 if size < 99.95 else 0
+    return f"{size:,.{digits}f}"
+
+
+def _moment(moment: dt.date | dt.datetime | str) -> dt.datetime:
+    if isinstance(moment, str):
+        return dt.datetime.fromisoformat(moment)
+    return moment if isinstance(moment, dt.datetime) else dt.datetime(moment.year, moment.month, moment.day)

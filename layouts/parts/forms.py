@@ -1,0 +1,143 @@
+"""Labelled inputs. Every one has a label, an optional help text and an error line.
+
+A callback marks a field wrong by writing a sentence into ``children`` of ``ids.error(id)`` and right by
+writing ``""``; the colour of the field follows in CSS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, TypedDict, Unpack
+
+import dash_bootstrap_components as dbc
+from dash import html
+
+from layouts import ids
+from layouts.parts.attributes import aria
+
+Options = Iterable[str | tuple[str, str] | Mapping[str, Any]]
+
+
+class FieldOptions(TypedDict, total=False):
+    """What every field may have besides its control.
+
+    ``help`` stands below it, ``error`` marks it wrong from the start, and ``compact`` keeps the label for
+    assistive technology only (rows of a table of fields).
+    """
+
+    help: Any
+    error: str
+    compact: bool
+
+
+def text_input(
+    id: ids.Id,
+    label: str,
+    value: str | None = None,
+    *,
+    placeholder: str = "",
+    max_length: int = 200,
+    debounce: bool | int = 300,
+    suggestions: Iterable[str] = (),
+    **field: Unpack[FieldOptions],
+) -> html.Div:
+    """Return a one-line text field; read its ``value``.
+
+    ``debounce`` is in milliseconds, or True for "when the reader leaves the field". ``suggestions`` are
+    offered while typing and bind nobody.
+    """
+    offered = list(suggestions)
+    control = dbc.Input(
+        id=id,
+        type="text",
+        value=value or "",
+        placeholder=placeholder,
+        maxlength=max_length,
+        debounce=debounce,
+        autocomplete="off",
+        **({"list": ids.dom(ids.part(id, "list"))} if offered else {}),
+    )
+    listed = [html.Datalist([html.Option(value=each) for each in offered], id=ids.part(id, "list"))]
+    return _field(id, label, html.Div([control, *(listed if offered else [])]), **field)
+
+
+def number_input(
+    id: ids.Id,
+    label: str,
+    value: float | None = None,
+    *,
+    prefix: str | None = None,
+    suffix: str | None = None,
+    limits: tuple[float | None, float | None] = (None, None),
+    debounce: bool | int = 300,
+    **field: Unpack[FieldOptions],
+) -> html.Div:
+    """Return a number field with an optional unit before (``$``) or behind (``%``, ``x``, ``days``) it.
+
+    ``limits`` (lowest, highest) only guide the arrows and the phone keyboard: the service that takes the value
+    checks it.
+    """
+    control = dbc.Input(
+        id=id,
+        type="number",
+        inputmode="decimal",
+        value=value,
+        min=limits[0],
+        max=limits[1],
+        step="any",
+        debounce=debounce,
+        autocomplete="off",
+    )
+    units = [None if unit is None else dbc.InputGroupText(unit) for unit in (prefix, suffix)]
+    if any(units):
+        control = dbc.InputGroup([each for each in (units[0], control, units[1]) if each is not None])
+    return _field(id, label, control, **field)
+
+
+def select(
+    id: ids.Id,
+    label: str,
+    options: Options,
+    value: str | None = None,
+    *,
+    placeholder: str | None = None,
+    disabled: bool = False,
+    **field: Unpack[FieldOptions],
+) -> html.Div:
+    """Return a native drop-down; read its ``value``. Options are values, (value, words) or Dash option dicts."""
+    control = dbc.Select(
+        id=id,
+        options=as_options(options),
+        value=value,
+        placeholder=placeholder,
+        disabled=disabled,
+    )
+    return _field(id, label, control, **field)
+
+
+def as_options(options: Options) -> list[dict[str, Any]]:
+    """Return options as Dash wants them, for callbacks that replace a drop-down's ``options``."""
+    return [_option(each) for each in options]
+
+
+def form_row(*fields: Any) -> html.Div:
+    """Return fields side by side; they stack on phones."""
+    return html.Div(list(fields), className="form-row")
+
+
+def _option(option: str | tuple[str, str] | Mapping[str, Any]) -> dict[str, Any]:
+    if isinstance(option, str):
+        return {"value": option, "label": option}
+    if isinstance(option, tuple):
+        return {"value": option[0], "label": option[1]}
+    return dict(option)
+
+
+def _field(id: ids.Id, label: str, control: Any, **field: Unpack[FieldOptions]) -> html.Div:
+    shown = "field-label visually-hidden" if field.get("compact") else "field-label"
+    inside = [html.Label(label, htmlFor=ids.dom(id), className=shown), control]
+    if field.get("help") is not None:
+        inside.append(html.Div(field["help"], id=ids.part(id, "help"), className="field-help"))
+    sentence = field.get("error", "")
+    inside.append(html.Div(sentence, id=ids.error(id), className="field-error", **aria(live="polite")))
+    return html.Div(inside, className="field")

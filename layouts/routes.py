@@ -1,0 +1,106 @@
+"""Addresses: ``parse`` reads one, ``href`` writes one, and each undoes the other.
+
+The base path (the URL prefix under which the app is mounted) is set once per request by the app, so pages
+never see it.
+"""
+
+from __future__ import annotations
+
+import re
+from contextvars import ContextVar
+from dataclasses import dataclass
+from enum import StrEnum
+from urllib.parse import parse_qs, quote, urlencode
+
+BASE_PATH: ContextVar[str] = ContextVar("base_path", default="/")
+
+IDENTIFIER = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
+class Page(StrEnum):
+    """Every page a route can name."""
+
+    DASHBOARD = "dashboard"
+    SOURCES = "sources"
+    SIGNALS = "signals"
+    SIGNAL = "signal"
+    BACKTEST = "backtest"
+    PLAYBOOKS = "playbooks"
+    DESTINATIONS = "destinations"
+    SETTINGS = "settings"
+    NOT_FOUND = "not-found"
+
+
+@dataclass(frozen=True)
+class Route:
+    """Where the reader is.
+
+    Attributes:
+        page: The page to draw.
+        signal_id: The signal in ``/signals/<id>`` or ``/backtest?signal=<id>``.
+        run_id: The backtest run in ``/backtest?run=<id>``.
+        path: The address that was asked for, when ``page`` is ``NOT_FOUND``.
+    """
+
+    page: Page
+    signal_id: str | None = None
+    run_id: str | None = None
+    path: str = ""
+
+
+PATHS: dict[str, Page] = {
+    "": Page.DASHBOARD,
+    "sources": Page.SOURCES,
+    "signals": Page.SIGNALS,
+    "backtest": Page.BACKTEST,
+    "playbooks": Page.PLAYBOOKS,
+    "destinations": Page.DESTINATIONS,
+    "settings": Page.SETTINGS,
+}
+_PATH_OF = {page: path for path, page in PATHS.items()}
+_SIGNAL_PREFIX = "signals/"
+
+
+def parse(pathname: str | None, search: str | None = "") -> Route:
+    """Return the route of an address; anything unknown is ``NOT_FOUND``, unknown query keys are ignored."""
+    path = _below_base(pathname or "/")
+    if path is None:
+        return Route(Page.NOT_FOUND, path=pathname or "/")
+    name = path.strip("/")
+    if name.startswith(_SIGNAL_PREFIX) and IDENTIFIER.fullmatch(name[len(_SIGNAL_PREFIX) :]):
+        return Route(Page.SIGNAL, signal_id=name[len(_SIGNAL_PREFIX) :])
+    if name not in PATHS:
+        return Route(Page.NOT_FOUND, path=path)
+    if PATHS[name] is Page.BACKTEST:
+        query = parse_qs((search or "").removeprefix("?"))
+        return Route(Page.BACKTEST, signal_id=_identifier(query, "signal"), run_id=_identifier(query, "run"))
+    return Route(PATHS[name])
+
+
+def search(route: Route) -> str:
+    """Return the query of a route's address, with its question mark."""
+    return "?" + href(route).partition("?")[2]
+
+
+def href(route: Route) -> str:
+    """Return the address of a route, base path included."""
+    base = BASE_PATH.get().rstrip("/")
+    if route.page is Page.NOT_FOUND:
+        return base + quote(route.path or "/")
+    if route.page is Page.SIGNAL:
+        return f"{base}/{_SIGNAL_PREFIX}{route.signal_id}"
+    query = {"run": route.run_id, "signal": route.signal_id} if route.page is Page.BACKTEST else {}
+    given = urlencode({key: value for key, value in query.items() if value})
+    return f"{base}/{_PATH_OF[route.page]}" + (f"?{given}" if given else "")
+
+
+def _below_base(pathname: str) -> str | None:
+    base = BASE_PATH.get().rstrip("/")
+    if pathname == base or pathname.startswith(base + "/"):
+        return pathname[len(base) :] or "/"
+    return None
+
+
+def _identifier(query: dict[str, list[str]], key: str) -> str | None:
+    values = query.get(key, [])
+    return values[0] if values and IDENTIFIER.fullmatch(values[0]) else None

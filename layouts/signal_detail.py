@@ -1,0 +1,167 @@
+"""The Signal Detail page (PRD 5.4): one saved signal with its full proof."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from dash import dcc, html
+
+from beton.model.evidence import Measured
+from beton.model.signal import SignalDefinition
+from layouts import format, ids
+from layouts.parts.buttons import button, button_row, link_button
+from layouts.parts.cards import card, columns, facts, metric, metrics, page
+from layouts.parts.figures import graph
+from layouts.parts.notices import badge, error_notice, warning
+from layouts.parts.tables import table
+from layouts.result_figures import accuracy_figure
+from layouts.result_view import (
+    VERDICT_STATUS,
+    Placed,
+    funnel_card,
+    leaves,
+    lift_card,
+    missing_words,
+    months_card,
+    revenue,
+    statistics,
+)
+from layouts.routes import Page, Route, href
+
+if TYPE_CHECKING:
+    from beton.services.backtests import Report
+    from beton.services.signals import SavedSignal, SignalReport
+
+
+def signal_detail(each: SignalReport, min_lift: float) -> html.Div:
+    """Return the page of one saved signal."""
+    signal, report = each.signal, each.report
+    body: list[Any] = [_definition(signal, report)]
+    if report is None:
+        body.append(error_notice(each.problem or "", "This signal cannot be measured on the current data"))
+    else:
+        body += _proof(report, min_lift)
+    return page(
+        signal.definition.name,
+        *body,
+        _actions(signal),
+        dcc.Download(id=ids.DETAIL_DOWNLOAD),
+        subtitle=html.Div(_badges(signal, report), className="badges"),
+        back=("Back to Signals", href(Route(Page.SIGNALS))),
+    )
+
+
+def _badges(signal: SavedSignal, report: Report | None) -> list[Any]:
+    shown: list[Any] = [status_badge(signal.enabled)]
+    if report is not None:
+        verdict = report.reading.verdict
+        shown.append(badge(verdict.label, VERDICT_STATUS[verdict.label]))
+    if signal.demo:
+        shown.append(badge("DEMO", "demo"))
+    return shown
+
+
+def status_badge(enabled: bool) -> html.Span:
+    """Return whether the signal is switched on."""
+    return badge("Enabled" if enabled else "Disabled", "healthy" if enabled else "disabled", id=ids.DETAIL_STATUS)
+
+
+def enable_words(enabled: bool) -> str:
+    """Return what the switch would do."""
+    return "Disable" if enabled else "Enable"
+
+
+def _definition(signal: SavedSignal, report: Report | None) -> html.Section:
+    definition = signal.definition
+    words = definition.description or (report.evidence.passport.words if report else "")
+    named = [("Source", definition.source or "Imported files"), *_names(definition)]
+    if report is not None:
+        named.append(("Condition", report.evidence.passport.words))
+    written = html.Details(
+        [html.Summary("Definition as YAML"), html.Pre(html.Code(definition.to_yaml()), className="command")],
+        className="as-table",
+    )
+    return card("Definition", [html.P(words, className="sentence"), facts(named), written])
+
+
+def _names(definition: SignalDefinition) -> list[tuple[str, str]]:
+    events = ", ".join(dict.fromkeys(event.event for event in definition.events))
+    properties = ", ".join(dict.fromkeys(item.property for item in definition.properties))
+    listed = (("Event", events), ("Property", properties))
+    return [(name, value) for name, value in listed if value]
+
+
+def _proof(report: Report, min_lift: float) -> list[Any]:
+    at = Placed(leaves(report, min_lift))
+    verdict = report.reading.verdict
+    words: list[Any] = [html.Strong(f"{verdict.label}. "), verdict.reason, missing_words(report.reading)]
+    reason = html.P(words, className="sentence")
+    if not isinstance(report.evidence.result, Measured):
+        return [card("Backtest results", reason), columns(funnel_card(at), statistics(at))]
+    stale = [warning(report.stale_because)] if report.stale_because else []
+    return [
+        *stale,
+        card("Backtest results", [_arms(at), reason]),
+        metrics(
+            at.metric("Lift", "lift"),
+            at.metric("p-value", "p"),
+            at.metric("Extra points", "points"),
+            at.metric("Lead time", "lead"),
+        ),
+        columns(lift_card(at), revenue(at)),
+        _history(report),
+        columns(months_card(at), funnel_card(at)),
+        statistics(at),
+    ]
+
+
+def _arms(at: Placed) -> html.Div:
+    def arm(title: str, name: str) -> html.Div:
+        shown = (("Users", "users"), ("Converted", "converted"), ("Rate", "rate"))
+        rows = [at.fact(label, f"{leaf}-{name}") for label, leaf in shown]
+        return html.Div([html.H3(title, className="arm-title"), html.Dl(rows, className="facts")], className="arm")
+
+    return html.Div([arm("With signal", "with"), arm("Without signal", "without")], className="arms")
+
+
+def _history(report: Report) -> html.Section:
+    months = report.reading.accuracy_by_month
+    shares = [accuracy.accuracy for _, accuracy in months if accuracy.accuracy is not None]
+    last_six = shares[-6:]
+    figures = metrics(
+        metric("Current accuracy", format.percent(shares[-1] if shares else None), "latest mature month"),
+        metric("6-month average", format.percent(sum(last_six) / len(last_six) if last_six else None), "mature months"),
+    )
+    rows = [
+        [
+            format.month(month),
+            format.percent(a.accuracy),
+            format.percent(a.accuracy_of_never),
+            format.percent(a.precision),
+            format.percent(a.recall),
+        ]
+        for month, a in months
+    ]
+    header = ["Month", "Accuracy", "Nobody converts", "Precision", "Recall"]
+    drawn = graph(
+        ids.result("accuracy-figure"),
+        accuracy_figure(months),
+        "Accuracy of the signal as a forecast by month, beside predicting that nobody converts",
+        height_px=260,
+        as_table=table("Accuracy by month", header, rows),
+    )
+    note = "Accuracy hardly moves when a signal dies; read it beside the lift by month."
+    return card("Historical accuracy", [figures, drawn], note=note)
+
+
+def _actions(signal: SavedSignal) -> html.Div:
+    return button_row(
+        html.Button(
+            html.Span(enable_words(signal.enabled), id=ids.DETAIL_TOGGLE_TEXT),
+            id=ids.event("signal", "toggle", signal.id),
+            type="button",
+            className="btn btn-primary",
+        ),
+        link_button("Add to Rule", href(Route(Page.PLAYBOOKS))),
+        button(ids.event("signal", "export", signal.id), "Export Users", icon_name="download"),
+    )
