@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -32,22 +32,6 @@ def plain(value: Any) -> Any:
     return value if value is None or isinstance(value, str | int | float | bool) else str(value)
 
 
-def aligned(rows: Iterable[Sequence[str]], indent: str = "  ") -> str:
-    """Lay rows out in columns: the first to the left, the others to the right."""
-    table = [tuple(row) for row in rows]
-    if not table:
-        return ""
-    widths = [max(len(row[i]) for row in table) for i in range(len(table[0]))]
-    lines = (
-        indent
-        + "  ".join(
-            cell.ljust(w) if i == 0 else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True))
-        )
-        for row in table
-    )
-    return "\n".join(line.rstrip() for line in lines)
-
-
 def manifest_text(manifest: Manifest) -> str:
     """Describe a snapshot."""
     demo = " (DEMO: a simulated company)" if manifest.demo else ""
@@ -68,10 +52,10 @@ def manifest_text(manifest: Manifest) -> str:
             f"{manifest.name}{demo}",
             *(f"  {label:<17} {value}" for label, value in facts),
             "\nTables",
-            aligned(rows),
+            text.aligned(rows),
             *_rejects(manifest.rejects),
             "\nEvents (rows, users)",
-            aligned(events),
+            text.aligned(events),
             f"\nProperties\n  {properties}",
         ]
     )
@@ -81,7 +65,7 @@ def _rejects(rejects: Mapping[str, Mapping[str, int]]) -> list[str]:
     lines = [
         (f"{table}: {reason}", text.count(rows)) for table, found in rejects.items() for reason, rows in found.items()
     ]
-    return ["\nRejected rows (kept in rejects.parquet of the snapshot)", aligned(lines)] if lines else []
+    return ["\nRejected rows (kept in rejects.parquet of the snapshot)", text.aligned(lines)] if lines else []
 
 
 def import_text(report: ImportReport) -> str:
@@ -104,7 +88,7 @@ def preview_text(preview: ImportPreview) -> str:
     for table in preview.tables:
         left_out = table.rows_read - table.rows_kept
         parts.append(f"\n{table.name}  {text.count(table.rows_kept)} rows, {text.count(left_out)} rejected")
-        parts.append(aligned((c.field, f"<- {c.source}", f"{c.source_type} -> {c.type}") for c in table.columns))
+        parts.append(text.aligned((c.field, f"<- {c.source}", f"{c.source_type} -> {c.type}") for c in table.columns))
         for reject in table.rejects:
             where = f"{reject.example_file} row {reject.example_row}"
             parts.append(
@@ -143,7 +127,7 @@ def measured_text(result: Measured) -> str:
         facts.append(("Lead time", f"{text.days(round(result.lead_time_median_days, 1))} (median, signal to outcome)"))
     if result.design_effect is not None:
         facts.append(("Accounts", f"{text.count(result.clusters)} (design effect {result.design_effect:.2f})"))
-    return aligned(arms) + "\n\n" + "\n".join(f"  {label:<15} {value}" for label, value in facts)
+    return text.aligned(arms) + "\n\n" + "\n".join(f"  {label:<15} {value}" for label, value in facts)
 
 
 def report_text(report: Report) -> str:
@@ -156,7 +140,7 @@ def report_text(report: Report) -> str:
         f"outcome within {text.days(cohort.horizon_days)} ({cohort.horizon_source})"
     )
     period = f"{text.date_range(*evidence.period)}" if evidence.period else "no eligible units"
-    funnel = aligned((step.label, text.count(step.units), step.dropped_because) for step in evidence.funnel)
+    funnel = text.aligned((step.label, text.count(step.units), step.dropped_because) for step in evidence.funnel)
     parts = [
         f"{passport.definition['name']}{demo}",
         f"  {passport.words}",
@@ -208,7 +192,7 @@ def _months_text(evidence: Evidence) -> list[str]:
         interval = limits(row.lift_interval, text.lift) if row.lift_interval else "–"
         with_, without = (f"{t.converted_with}/{t.units_with}", f"{t.converted_without}/{t.units_without}")
         rows.append((text.month(row.month), with_, without, text.lift(row.lift), interval))
-    return ["\nBy signup month (converted/units)", aligned(rows)]
+    return ["\nBy signup month (converted/units)", text.aligned(rows)]
 
 
 def report_json(report: Report) -> dict[str, Any]:

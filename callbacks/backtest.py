@@ -13,6 +13,7 @@ from beton.errors import BetonError, InputError
 from beton.model.signal import from_dict
 from beton.model.words import sentence
 from beton.services import Services
+from beton.services.backtests import Report
 from callbacks import guards
 from layouts import ids, routes
 from layouts.backtest import backtest
@@ -35,15 +36,15 @@ def draw(route: Route, services: Services, states: Mapping[str, Any]) -> html.Di
     values, problem = None, None
     if manifest is not None and route.run_id:
         try:
-            values = _values(services, route.run_id)
+            values = _leaves(services, services.backtests.report(route.run_id))
         except BetonError as error:
             problem = str(error)
     draft = states["draft"]
     return backtest(manifest, draft, _sentence(_checked(draft, services)), values, problem)
 
 
-def _values(services: Services, run_id: str) -> dict[str, Any]:
-    return leaves(services.backtests.report(run_id), services.settings.read().min_lift)
+def _leaves(services: Services, report: Report) -> dict[str, Any]:
+    return leaves(report, services.settings.read().min_lift)
 
 
 def _checked(draft: Draft, services: Services) -> Check:
@@ -98,7 +99,7 @@ def _register_draft(app: Dash, services: Services) -> None:
         after = edited(before, typed(named, values), str(name or ""), str(unit or "user"), event)
         if after == before and event is None:
             raise PreventUpdate
-        return _answer(after, event, services)
+        return _answer(before, after, event, services)
 
     @app.callback(
         Output(ids.BACKTEST_SENTENCE, "children"),
@@ -127,7 +128,7 @@ def edited(draft: Draft, values: dict[tuple[str, str], Any], name: str, unit: st
     return reduce(taken, event.intent, event.key)
 
 
-def _answer(draft: Draft, event: Any, services: Services) -> Answer:
+def _answer(before: Draft, draft: Draft, event: Any, services: Services) -> Answer:
     """The new draft; new rows where the tree changed; a run to start where Run was pressed on a sound draft."""
     kept = encode(SLICES["draft"], draft)
     if event is None:
@@ -138,25 +139,35 @@ def _answer(draft: Draft, event: Any, services: Services) -> Answer:
     if definition is None:
         guards.show_toast("Not run", "Correct the fields that are marked, then run again.", "error")
         return kept, no_update, no_update
-    return kept, no_update, {"id": uuid.uuid4().hex, "definition": definition.to_dict()}
+    return (
+        no_update if draft == before else kept,
+        no_update,
+        {"id": uuid.uuid4().hex, "definition": definition.to_dict()},
+    )
 
 
 def _register_run(app: Dash, services: Services) -> None:
     @app.callback(
-        Output(ids.URL, "search"),
+        Output(ids.BACKTEST_RESULTS, "hidden"),
+        *[Output(ids.result(name), prop) for name, prop in LEAVES.items()],
         Input(ids.RUN, "data"),
-        running=[
-            (Output(ids.BACKTEST_RUN, "disabled"), True, False),
-            (Output(ids.BACKTEST_TICK, "disabled"), False, True),
-            (Output(ids.BACKTEST_PROGRESS_BOX, "hidden"), False, True),
-        ],
+        Input(ids.URL, "search"),
+        State(ids.URL, "pathname"),
+        State(ids.result("run-id"), "children"),
+        running=[(Output(ids.BACKTEST_TICK, "disabled"), False, True)],
         prevent_initial_call=True,
     )
-    def _run(asked: Any) -> str:
-        if not asked:
+    def _show(asked: Any, search: str | None, pathname: str | None, shown: str | None) -> tuple[Any, ...]:
+        if guards.is_from(ids.RUN) and asked:
+            report = services.backtests.run(from_dict(asked["definition"]), asked["id"])
+            guards.set_search(routes.search(Route(Page.BACKTEST, run_id=report.run_id)))
+            return False, *_leaves(services, report).values()
+        route = parse(pathname, search)
+        if route.page is not Page.BACKTEST or route.run_id == shown:
             raise PreventUpdate
-        report = services.backtests.run(from_dict(asked["definition"]), asked["id"])
-        return routes.search(Route(Page.BACKTEST, run_id=report.run_id))
+        if route.run_id is None:
+            return True, None, *([no_update] * (len(LEAVES) - 1))
+        return False, *_leaves(services, services.backtests.report(route.run_id)).values()
 
     @app.callback(
         Output(ids.BACKTEST_PROGRESS, "value"),
@@ -171,21 +182,6 @@ def _register_run(app: Dash, services: Services) -> None:
 
 
 def _register_result(app: Dash, services: Services) -> None:
-    @app.callback(
-        Output(ids.BACKTEST_RESULTS, "hidden"),
-        *[Output(ids.result(name), prop) for name, prop in LEAVES.items()],
-        Input(ids.URL, "search"),
-        State(ids.URL, "pathname"),
-        prevent_initial_call=True,
-    )
-    def _show(search: str | None, pathname: str | None) -> tuple[Any, ...]:
-        route = parse(pathname, search)
-        if route.page is not Page.BACKTEST:
-            raise PreventUpdate
-        if route.run_id is None:
-            return True, *([no_update] * len(LEAVES))
-        return False, *_values(services, route.run_id).values()
-
     @app.callback(
         Output(ids.URL, "pathname"),
         Input(ids.BACKTEST_SAVE, "n_clicks"),

@@ -54,6 +54,19 @@ def asked(position: int) -> list[dict[str, str]]:
     return [each["id"] for each in matched]
 
 
+def is_from(component_id: str) -> bool:
+    """Whether ``component_id`` triggered the callback."""
+    return bool(ctx.triggered_id == component_id)
+
+
+def set_search(search: str) -> None:
+    """Put a query into the address.
+
+    Not an Output: the callback that calls this also listens to the query, and Dash would see a circle.
+    """
+    set_props(ids.URL, {"search": search})
+
+
 def go(address: str) -> None:
     """Send the browser to an address of the app, leaving the query behind."""
     set_props(ids.URL, {"pathname": address, "search": ""})

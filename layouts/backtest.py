@@ -65,7 +65,7 @@ def _run_line() -> html.Div:
     bar = dbc.Progress(id=ids.BACKTEST_PROGRESS, value=0, max=1, className="run-bar")
     text = html.Span(id=ids.BACKTEST_PROGRESS_TEXT, className="run-text", **aria(live="polite"))
     run = button(ids.BACKTEST_RUN, "Run Backtest", "primary", icon_name="backtest")
-    progress = html.Div([bar, text], id=ids.BACKTEST_PROGRESS_BOX, hidden=True, className="run-progress")
+    progress = html.Div([bar, text], className="run-progress")
     return html.Div([run, progress], className="run-line")
 
 
@@ -82,6 +82,7 @@ def _results(values: dict[str, Any] | None) -> html.Section:
     head = html.Div(
         [
             html.Div([html.H2("Backtest Results", className="results-word"), at.text("title", "results-title")]),
+            html.Span(at.text("run-id"), hidden=True),
             badge("Complete", "healthy"),
         ],
         className="results-head",

@@ -13,6 +13,7 @@ from layouts.parts.figures import GOOD, MUTED, Figure, base_figure, empty_figure
 if TYPE_CHECKING:
     from beton.stats.accuracy import Accuracy
 
+_MONTH_AXIS = {"tickangle": 0, "nticks": 6}
 _WIDEST_RATIO = 1000.0  # an unbounded limit is drawn as an arrow to here
 
 
@@ -22,7 +23,7 @@ def lift_figure(evidence: Evidence, min_lift: float) -> Figure:
     if not rows:
         return empty_figure()
     labels = [label for label, _, _ in rows]
-    traces = [_interval_trace([row for row in rows if (row[0] == "All") is is_all], is_all) for is_all in (False, True)]
+    traces = [_interval_trace([row for row in rows if (row[0] == "All") is is_all], is_all) for is_all in (True, False)]
     low = min(0.5, *(max(interval.lower, 0.05) for _, _, interval in rows))
     high = max(2.0, min_lift, *(min(_top(interval), 40.0) for _, _, interval in rows))
     ticks = [t for t in (0.1, 0.2, 0.5, 1, 2, 3, 5, 10, 20, 40) if low * 0.9 <= t <= high * 1.1]
@@ -115,7 +116,7 @@ def month_figure(months: Sequence[MonthRow]) -> Figure:
         }
         for name, points, dash in arms
     ]
-    return base_figure(*traces, yaxis={"tickformat": ".0%", "rangemode": "tozero"})
+    return base_figure(*traces, xaxis=_MONTH_AXIS, yaxis={"tickformat": ".0%", "rangemode": "tozero"})
 
 
 def funnel_figure(funnel: Sequence[FunnelStep]) -> Figure:
@@ -168,4 +169,4 @@ def accuracy_figure(months: Sequence[tuple[str, Accuracy]]) -> Figure:
         }
         for name, shares, dash in lines
     ]
-    return base_figure(*traces, yaxis={"tickformat": ".0%"})
+    return base_figure(*traces, xaxis=_MONTH_AXIS, yaxis={"tickformat": ".0%"})

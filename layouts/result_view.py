@@ -17,7 +17,7 @@ from layouts.parts.attributes import data
 from layouts.parts.cards import card, columns, metric, metrics
 from layouts.parts.figures import empty_figure, graph
 from layouts.parts.notices import Status
-from layouts.parts.tables import table, table_rows
+from layouts.parts.tables import table
 from layouts.result_figures import funnel_figure, lift_figure, lift_limits, month_figure
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 # name of the leaf -> the property that carries its value
 LEAVES: Final[dict[str, str]] = {
+    "run-id": "children",
     "title": "children",
     "words": "children",
     "clock": "children",
@@ -62,8 +63,8 @@ LEAVES: Final[dict[str, str]] = {
     "lift-figure": "figure",
     "months-figure": "figure",
     "funnel-figure": "figure",
-    "months-table-body": "children",
-    "funnel-table-body": "children",
+    "months-table": "children",
+    "funnel-table": "children",
 }
 VERDICT_STATUS: Final[dict[str, Status]] = {
     "Enable": "healthy",
@@ -180,22 +181,27 @@ def _figures(evidence: Evidence, min_lift: float) -> dict[str, Any]:
         "lift-figure": lift_figure(evidence, min_lift),
         "months-figure": month_figure(evidence.months),
         "funnel-figure": funnel_figure(evidence.funnel),
-        "months-table-body": table_rows(_month_rows(evidence)),
-        "funnel-table-body": table_rows([[s.label, format.count(s.units), s.dropped_because] for s in evidence.funnel]),
+        "months-table": format.aligned(_month_rows(evidence), indent=""),
+        "funnel-table": format.aligned(_funnel_rows(evidence), indent=""),
     }
 
 
-def _month_rows(evidence: Evidence) -> list[list[Any]]:
-    return [
+def _month_rows(evidence: Evidence) -> list[list[str]]:
+    header = ["Month", "With", "Without", "Lift", "95% CI"]
+    return [header] + [
         [
             format.month(row.month),
-            f"{row.table.converted_with:,} / {row.table.units_with:,}",
-            f"{row.table.converted_without:,} / {row.table.units_without:,}",
+            f"{row.table.converted_with:,}/{row.table.units_with:,}",
+            f"{row.table.converted_without:,}/{row.table.units_without:,}",
             format.lift(row.lift),
             format.MISSING if row.lift_interval is None else lift_limits(row.lift_interval),
         ]
         for row in evidence.months
     ]
+
+
+def _funnel_rows(evidence: Evidence) -> list[list[str]]:
+    return [[step.label, format.count(step.units), step.dropped_because] for step in evidence.funnel]
 
 
 class Placed:
@@ -221,13 +227,9 @@ class Placed:
         figure = self.values.get(f"{name}-figure") or empty_figure()
         return graph(ids.result(f"{name}-figure"), figure, label, height_px=height_px, as_table=as_table)
 
-    def rows(self, name: str, caption: str, header: list[str]) -> html.Div:
-        """Return a table whose body is a leaf."""
-        drawn = table(caption, header, [], id=ids.result(f"{name}-table"))
-        body = self.values.get(f"{name}-table-body")
-        if body is not None:
-            drawn.children.children[2].children = body
-        return drawn
+    def rows(self, name: str) -> html.Pre:
+        """Return numbers in columns as one leaf of text: a table of components would take longer than the backtest."""
+        return html.Pre(self.values.get(name), id=ids.result(name), className="numbers")
 
 
 def result_view(values: dict[str, Any] | None) -> html.Div:
@@ -301,16 +303,14 @@ def lift_card(at: Placed) -> html.Section:
 
 def months_card(at: Placed) -> html.Section:
     """Return conversion by signup month, with the numbers as a table."""
-    header = ["Month", "With (converted / all)", "Without", "Lift", "95% CI"]
-    rows = at.rows("months", "Conversion by month", header)
-    graph_ = at.graph("months", "Conversion rate with and without the signal by month", 300, rows)
-    return card("Conversion by month", graph_, note="Mature units by the month of their time zero.")
+    label = "Conversion rate with and without the signal by month"
+    drawn = at.graph("months", label, 300, at.rows("months-table"))
+    return card("Conversion by month", drawn, note="Mature units by the month of their time zero.")
 
 
 def funnel_card(at: Placed) -> html.Section:
     """Return the eligibility funnel."""
-    rows = at.rows("funnel", "Eligibility funnel", ["Step", "Left", "Who was lost"])
-    drawn = at.graph("funnel", "Units left after each rule of eligibility", 260, rows)
+    drawn = at.graph("funnel", "Units left after each rule of eligibility", 260, at.rows("funnel-table"))
     return card("Who was counted", drawn, note=at.text("clock"))
 
 

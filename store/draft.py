@@ -26,10 +26,9 @@ from beton.model.signal import SignalDefinition, from_dict
 WITHIN: Final = "within X days"  # the PRD's fifth operator: completed, with a window that must be given
 FIELDS: Final = ("subject", "op", "value", "value2", "within")
 MAX_NESTING: Final = 50  # far beyond what a definition may have; the browser's copy may hold anything
-
 MAX_KEY: Final = 10**9
 
-_NUMBERED: Final = re.compile(r"[rg]\d{1,9}", re.ASCII)
+_NUMBERED: Final = re.compile(r"[rg](\d{1,9})", re.ASCII)
 
 Kind = Literal["event", "property"]
 
@@ -66,6 +65,10 @@ class Draft:
 
     ``rest`` is the part of an opened definition that the builder has no fields for (outcome, timing, rollup ...): it
     goes through unchanged, so that editing a row never changes what else a signal means.
+
+    Raises:
+        ValueError: two nodes with one key, a group without rows, a filter that is no property row, nesting without
+            end, or a ``next_key`` that is taken: nothing the builder makes, but a browser may send it.
     """
 
     name: str = ""
@@ -74,6 +77,26 @@ class Draft:
     next_key: int = 2
     attempted: bool = False
     rest: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        _check_shape(self.root, 1)
+        keys = [node.key for node in nodes(self.root)]
+        taken = [int(found[1]) for key in keys if (found := _NUMBERED.fullmatch(key))]
+        if len(set(keys)) < len(keys) or not max(taken, default=0) < self.next_key <= MAX_KEY:
+            raise ValueError("the keys of a draft are unique, and the next one is free")
+
+
+def _check_shape(node: Node, depth: int) -> None:
+    if depth > MAX_NESTING:
+        raise ValueError(f"groups nest deeper than {MAX_NESTING} levels")
+    if isinstance(node, Row):
+        if any(item.kind != "property" or item.filters for item in node.filters):
+            raise ValueError("a filter is a property row")
+        return
+    if not node.items:
+        raise ValueError("a group has at least one row")
+    for item in node.items:
+        _check_shape(item, depth + 1)
 
 
 def nodes(node: Node) -> Iterator[Node]:
@@ -146,10 +169,14 @@ def wrap(draft: Draft, key: str) -> Draft:
 
 def remove(draft: Draft, key: str) -> Draft:
     """Remove a row, filter or group; groups left empty go too, and the root always keeps a row."""
-    without = _with(draft, key, lambda node: None)
-    root = _pruned(without.root)
-    kept = replace(without, root=root if root is not None else replace(without.root, items=()))
-    return kept if kept.root.items else add_event(kept, kept.root.key)
+    without = _edit(draft.root, key, lambda node: None)
+    if not isinstance(without, Box):
+        return draft
+    root = _pruned(without)
+    if root is not None:
+        return replace(draft, root=root)
+    row = Row(f"r{draft.next_key}", "event", op="completed")
+    return replace(draft, root=replace(draft.root, items=(row,)), next_key=draft.next_key + 1)
 
 
 def _pruned(box: Box) -> Box | None:

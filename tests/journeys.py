@@ -10,10 +10,9 @@
         .build()
     )
 
-``did``, ``won``, ``lost``, ``open_deal``, ``became`` and ``contact`` speak about the last ``user``. Times are UTC; a moment is
-``after_days`` (from that user's signup, may be negative) or ``at`` (ISO text). Everything lies inside 2024 unless said
-otherwise; without ``data_end`` the data end with its latest moment, without ``outcomes_since`` the CRM has recorded
-outcomes since the first signup.
+``did``, ``won``, ``lost``, ``open_deal``, ``became`` and ``contact`` speak about the last ``user``. Times are UTC; a
+moment is ``after_days`` (from that user's signup, may be negative) or ``at`` (ISO text). Without ``data_end`` the data
+end with their latest moment; without ``outcomes_since`` the CRM has recorded outcomes since the first signup.
 """
 
 from __future__ import annotations

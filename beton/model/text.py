@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date as Date
 from datetime import datetime
 
@@ -115,6 +115,22 @@ def date_range(start: Date | datetime | str | None, end: Date | datetime | str |
 def plural(number: int, noun: str) -> str:
     """Return a counted noun: ``1 row``, ``1,247 rows``."""
     return f"{count(number)} {noun}" if number == 1 else f"{count(number)} {noun}s"
+
+
+def aligned(rows: Iterable[Sequence[str]], indent: str = "  ") -> str:
+    """Lay rows out in columns: the first to the left, the others to the right."""
+    table = [tuple(row) for row in rows]
+    if not table:
+        return ""
+    widths = [max(len(row[i]) for row in table) for i in range(len(table[0]))]
+    lines = (
+        indent
+        + "  ".join(
+            cell.ljust(w) if i == 0 else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in table
+    )
+    return "\n".join(line.rstrip() for line in lines)
 
 
 def _signed(number: Number | None, write: Callable[[Number], str], signed: bool = False) -> str:

@@ -130,10 +130,9 @@ def _not_enough(evidence: Evidence, result: Measured, settings: CompanySettings,
 
 def _units_for_verdict(table: TwoByTwo, design_effect: float | None, settings: CompanySettings) -> int:
     """Units at which sample and expected conversions suffice and the minimum lift is found with 80% power."""
-    share, base = table.units_with / table.units, table.base_rate or 0.0
-    rate_without = table.rate_without or 0.0
-    needed = [math.ceil(settings.min_sample / share), math.ceil(MIN_EXPECTED_CONVERSIONS / (share * base))]
+    base, rate_without = table.base_rate or 0.0, table.rate_without or 0.0
+    growth = max(settings.min_sample, MIN_EXPECTED_CONVERSIONS / base) / table.units_with
+    to_find = None
     if 0 < rate_without < 1 and settings.min_lift > 1:
-        to_find = units_needed(settings.min_lift, share, rate_without)
-        needed.append(math.ceil((to_find or 0) * max(design_effect or 1.0, 1.0)))
-    return max(needed)
+        to_find = units_needed(settings.min_lift, table.units_with / table.units, rate_without)
+    return math.ceil(max(table.units * growth, (to_find or 0) * max(design_effect or 1.0, 1.0)))

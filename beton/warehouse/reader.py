@@ -24,7 +24,11 @@ _ATTEMPTS: Final = 10
 
 @dataclass(frozen=True, slots=True)
 class _Open:
-    """One opened snapshot. Cursors made from ``root`` keep the file usable after ``root`` is closed or deleted."""
+    """One opened snapshot.
+
+    ``root`` is never closed by hand, which would close the cursors that other threads still read from: when the last
+    reference goes, DuckDB lets the file go with the last cursor, even if the file has been deleted since.
+    """
 
     name: str
     process: int
@@ -45,7 +49,7 @@ class Warehouse:
         self._threads = threads
         self._lock = threading.Lock()
         self._open: _Open | None = None
-        # A connection that came through a fork has no threads any more: closing it would wait for them forever.
+        # A connection that came through a fork has lost its threads: freeing it would wait for them forever.
         self._inherited: list[_Open] = []
 
     def manifest(self) -> Manifest:
@@ -78,16 +82,12 @@ class Warehouse:
         return cursor
 
     def close(self) -> None:
-        """Close the snapshot; the next call opens it again."""
+        """Let go of the snapshot; connections in use stay usable, and the next call opens it again."""
         with self._lock:
             self._let_go()
 
     def _let_go(self) -> None:
-        if self._open is None:
-            return
-        if self._open.process == os.getpid():
-            self._open.root.close()
-        else:
+        if self._open is not None and self._open.process != os.getpid():
             self._inherited.append(self._open)
         self._open = None
 
@@ -115,4 +115,5 @@ class Warehouse:
             self._let_go()
             self._open = _Open(name, os.getpid(), manifest, root)
             return self._open
-        raise WarehouseError(f"The current snapshot cannot be opened ({failure}): import again.")
+        what = str(failure).splitlines()[0]
+        raise WarehouseError(f"The current snapshot cannot be opened ({what}): import again.")

@@ -40,9 +40,11 @@ def properties(files: Files) -> dict[str, tuple[str, tuple[Any, ...]]]:
     return {facts.name: (facts.type, facts.values) for facts in Warehouse(files.data_dir).manifest().properties}
 
 
-@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
-@pytest.mark.parametrize("newline", ["\n", "\r\n"])
-@pytest.mark.parametrize("start", ["", "\ufeff"])
+@pytest.mark.parametrize(
+    ("delimiter", "newline", "start"),
+    [(",", "\n", ""), (";", "\r\n", "\ufeff"), ("\t", "\n", "\ufeff"), ("|", "\r\n", "")],
+    ids=["comma", "semicolon, Windows, BOM", "tab, BOM", "bar, Windows"],
+)
 def test_csv_with_any_delimiter_line_end_and_byte_order_mark(
     files: Files, delimiter: str, newline: str, start: str
 ) -> None:

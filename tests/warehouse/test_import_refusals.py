@@ -140,7 +140,7 @@ def test_a_full_disk_is_said_in_one_line_and_changes_nothing(files: Files, monke
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("beton.warehouse.snapshot._sync", no_space)
-    with pytest.raises(WarehouseError, match="No space left on device.*check disk space"):
+    with pytest.raises(WarehouseError, match=r"No space left on device.*check disk space"):
         files.publish()
     assert _everything(files.data_dir) == before
 
