@@ -192,6 +192,15 @@ def _secure(app: Dash, settings: WebSettings) -> None:
         return response
 
     app.server.after_request(add_headers)
+    app.server.after_request(_read_whole)
+
+
+def _read_whole(response: Response) -> Response:
+    """Read a file before it is compressed: Flask-Compress takes an open file over and never closes it."""
+    if response.direct_passthrough and "Content-Encoding" not in response.headers:
+        response.direct_passthrough = False
+        response.make_sequence()
+    return response
 
 
 def _content_policy(app: Dash, frame_ancestors: str) -> Callable[[], str]:

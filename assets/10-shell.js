@@ -103,7 +103,7 @@
       markCurrent(pathname, hrefs) {
         markTheme();
         const home = base();
-        const here = (href) => pathname === href || (href !== home && pathname.startsWith(href + "/"));
+        const here = (href) => pathname === href || `${pathname}/` === href || (href !== home && pathname.startsWith(href + "/"));
         return hrefs.map((href) => (here(href) ? "page" : "false"));
       },
 

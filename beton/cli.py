@@ -59,6 +59,7 @@ def demo(
 @app.command("import")
 def import_(
     mapping: Annotated[Path, typer.Argument(metavar="MAPPING.yaml", help="What the files hold; docs/guide/import.md.")],
+    files: Annotated[Path | None, typer.Option(help="Where relative file names start; default: the mapping.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would happen and change nothing.")] = False,
     replace: Replace = False,
     allow_rejects: Annotated[bool, typer.Option(help="Import even if most rows are rejected.")] = False,
@@ -69,11 +70,13 @@ def import_(
 
     workspace = _services().workspace
     if dry_run:
-        preview = workspace.preview(mapping)
+        preview = workspace.preview(mapping, files)
         _print(preview_text(preview), preview, as_json)
         return
     with _Progress("Importing") as progress:
-        report = workspace.import_files(mapping, replace=replace, allow_rejects=allow_rejects, on_progress=progress)
+        report = workspace.import_files(
+            mapping, files_dir=files, replace=replace, allow_rejects=allow_rejects, on_progress=progress
+        )
     _print_import(report, as_json)
 
 
@@ -144,7 +147,12 @@ def serve(
     if workers > 1 and not settings.secret_key:
         raise InputError("more than one worker needs a shared secret; set BETON_SECRET_KEY")
     typer.echo(f"Beton on http://{bind}{settings.base_path} (Ctrl+C stops it)", err=True)
-    options = ["--bind", bind, "--workers", str(workers), "--worker-class", "gthread", "--threads", "4"]
+    os.environ["BETON_DATA_DIR"] = str(settings.data_dir.resolve())  # the server starts in the repository
+    root = Path(__file__).resolve().parent.parent
+    if not (root / "app.py").exists():
+        raise InputError("the web app is not beside the package; run `beton serve` from a checkout of the repository")
+    options = ["--chdir", str(root), "--bind", bind, "--workers", str(workers)]
+    options += ["--worker-class", "gthread", "--threads", "4"]
     options += ["--timeout", "60", "--graceful-timeout", "30", "--no-control-socket", "--log-level", "warning"]
     os.execv(sys.executable, [sys.executable, "-m", "gunicorn", "app:server", *options])
 

@@ -58,4 +58,4 @@ def register(app: Dash, services: Services) -> None:
     )
     def _export(clicks: Any) -> dict[str, str]:
         filename, content = services.signals.export_csv(guards.fired(clicks).key)
-        return {"filename": filename, "content": content, "type": "text/csv;charset=utf-8"}
+        return {"filename": filename, "content": "\ufeff" + content, "type": "text/csv;charset=utf-8"}

@@ -24,7 +24,6 @@ WORKSPACE = "shell-workspace"
 TOASTS = "shell-toasts"
 
 NAV = "nav"
-THEME = "theme"
 
 # Pass as ``running=ids.BUSY`` to a writer: the page's form controls rest while it runs, so a second click
 # cannot start a second answer that would overwrite the first.

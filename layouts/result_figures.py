@@ -13,7 +13,7 @@ from layouts.parts.figures import GOOD, MUTED, Figure, base_figure, empty_figure
 if TYPE_CHECKING:
     from beton.stats.accuracy import Accuracy
 
-_MONTH_AXIS = {"tickangle": 0, "nticks": 6}
+_MONTH_AXIS = {"type": "date", "tickformat": "%b\n%Y", "hoverformat": "%b %Y", "nticks": 7}
 _WIDEST_RATIO = 1000.0  # an unbounded limit is drawn as an arrow to here
 
 
@@ -97,7 +97,7 @@ def month_figure(months: Sequence[MonthRow]) -> Figure:
     """Return conversion with and without the signal by month."""
     if not months:
         return empty_figure()
-    x = [format.month(row.month) for row in months]
+    x = [f"{row.month}-01" for row in months]
     tables = [row.table for row in months]
     arms = (
         ("With signal", [(t.rate_with, t.converted_with, t.units_with) for t in tables], "solid"),
@@ -152,7 +152,7 @@ def accuracy_figure(months: Sequence[tuple[str, Accuracy]]) -> Figure:
     """Return accuracy by month beside that of predicting that nobody converts (definitions, section 6)."""
     if not months:
         return empty_figure()
-    x = [format.month(month) for month, _ in months]
+    x = [f"{month}-01" for month, _ in months]
     lines = (
         ("Signal as a forecast", [accuracy.accuracy for _, accuracy in months], "solid"),
         ("Predicting nobody converts", [accuracy.accuracy_of_never for _, accuracy in months], "dot"),

@@ -66,6 +66,7 @@ LEAVES: Final[dict[str, str]] = {
     "months-table": "children",
     "funnel-table": "children",
 }
+CONFIDENCE: Final = "comes with discovery, which compares many candidates"
 VERDICT_STATUS: Final[dict[str, Status]] = {
     "Enable": "healthy",
     "Watch": "watch",
@@ -305,7 +306,7 @@ def months_card(at: Placed) -> html.Section:
     """Return conversion by signup month, with the numbers as a table."""
     label = "Conversion rate with and without the signal by month"
     drawn = at.graph("months", label, 300, at.rows("months-table"))
-    return card("Conversion by month", drawn, note="Mature units by the month of their time zero.")
+    return card("Conversion by month", drawn, note="Mature units, by month of time zero.")
 
 
 def funnel_card(at: Placed) -> html.Section:
@@ -323,6 +324,7 @@ def statistics(at: Placed) -> html.Section:
             at.fact("Smallest detectable lift", "detectable"),
             at.fact("Independent accounts", "accounts"),
             at.fact("Accuracy", "accuracy"),
+            html.Div([html.Dt("Confidence"), html.Dd(CONFIDENCE)], className="fact"),
         ],
         className="facts",
     )

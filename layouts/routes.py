@@ -10,7 +10,7 @@ import re
 from contextvars import ContextVar
 from dataclasses import dataclass
 from enum import StrEnum
-from urllib.parse import parse_qs, quote, urlencode
+from urllib.parse import parse_qs, urlencode
 
 BASE_PATH: ContextVar[str] = ContextVar("base_path", default="/")
 
@@ -39,7 +39,7 @@ class Route:
         page: The page to draw.
         signal_id: The signal in ``/signals/<id>`` or ``/backtest?signal=<id>``.
         run_id: The backtest run in ``/backtest?run=<id>``.
-        path: The address that was asked for, when ``page`` is ``NOT_FOUND``.
+        path: The address that was asked for, as the browser encodes it, when ``page`` is ``NOT_FOUND``.
     """
 
     page: Page
@@ -86,7 +86,7 @@ def href(route: Route) -> str:
     """Return the address of a route, base path included."""
     base = BASE_PATH.get().rstrip("/")
     if route.page is Page.NOT_FOUND:
-        return base + quote(route.path or "/")
+        return f"{base}/{route.path.lstrip('/')}"
     if route.page is Page.SIGNAL:
         return f"{base}/{_SIGNAL_PREFIX}{route.signal_id}"
     query = {"run": route.run_id, "signal": route.signal_id} if route.page is Page.BACKTEST else {}

@@ -55,7 +55,7 @@ def _badges(signal: SavedSignal, report: Report | None) -> list[Any]:
     shown: list[Any] = [status_badge(signal.enabled)]
     if report is not None:
         verdict = report.reading.verdict
-        shown.append(badge(verdict.label, VERDICT_STATUS[verdict.label]))
+        shown.append(badge(f"Verdict: {verdict.label}", VERDICT_STATUS[verdict.label]))
     if signal.demo:
         shown.append(badge("DEMO", "demo"))
     return shown

@@ -14,6 +14,7 @@ from layouts.parts.buttons import link_button
 from layouts.parts.cards import page
 from layouts.parts.grids import column, grid
 from layouts.parts.notices import empty_state
+from layouts.result_figures import lift_limits
 from layouts.routes import Page, Route, href
 from layouts.upcoming import no_data
 
@@ -24,15 +25,14 @@ TITLE = "Signals"
 SUBTITLE = "Saved signals and their proof on the current data. Discovery will find more by itself."
 
 COLUMNS = [
-    column("name", "Signal", "link", minWidth=220, flex=2, pinned=None),
-    column("lift", "Lift", "lift", maxWidth=110),
-    column("low", "95% from", "lift", maxWidth=120),
-    column("high", "to", "lift", maxWidth=110),
-    column("units", "Users", "integer", maxWidth=120),
-    column("leads", "Leads/mo", "decimal", maxWidth=130),
-    column("arr", "Est ARR", "money", maxWidth=130),
-    column("verdict", "Verdict", minWidth=150),
-    column("status", "Status", "status", minWidth=120),
+    column("name", "Signal", "link", minWidth=230, flex=1),
+    column("lift", "Lift", "lift", minWidth=80, maxWidth=90),
+    column("interval", "95% CI", minWidth=124, maxWidth=140, sortable=False, type="rightAligned"),
+    column("units", "Users", "integer", minWidth=86, maxWidth=110),
+    column("leads", "Leads/mo", "decimal", minWidth=100, maxWidth=120),
+    column("arr", "Est ARR", "money", minWidth=98, maxWidth=120),
+    column("verdict", "Verdict", minWidth=104, maxWidth=150),
+    column("status", "Status", "status", minWidth=118, maxWidth=130),
 ]
 
 
@@ -66,8 +66,7 @@ def grid_row(each: SignalReport) -> dict[str, Any]:
     result, projection = report.evidence.result, report.reading.projection
     return row | {
         "lift": result.lift,
-        "low": result.lift_interval.lower,
-        "high": result.lift_interval.upper,
+        "interval": lift_limits(result.lift_interval),
         "units": result.table.units_with,
         "leads": report.evidence.leads.per_month,
         "arr": None if projection is None else projection.annual_arr,

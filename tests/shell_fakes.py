@@ -1,19 +1,24 @@
-"""A workspace without an engine, for tests of the frame."""
+"""An app over a workspace without data files, for tests of the frame: real records, a made-up manifest."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any
+from pathlib import Path
 
+from beton.bootstrap import build_services
+from beton.config import Settings
+from beton.errors import NoDataError
 from beton.model.manifest import (
     SCHEMA_VERSION,
     ContactFacts,
     EventFacts,
     Manifest,
+    PropertyFacts,
     SourceFile,
     TimeRange,
 )
+from beton.services import Services
 
 DEMO = Manifest(
     schema_version=SCHEMA_VERSION,
@@ -29,7 +34,7 @@ DEMO = Manifest(
     contacts=ContactFacts(total=12_456, matched=11_086),
     internal_users=312,
     events=(EventFacts("pageview", 1_847_293, 34_521), EventFacts("api_key_created", 2_341, 1_890)),
-    properties=(),
+    properties=(PropertyFacts("plan", "user", "text", False, ("free", "pro"), 2),),
     rejects={"events": {"unreadable_timestamp": 12}, "users": {}},
     sources=(SourceFile("users", "users.parquet", 34_521, "0" * 64), SourceFile("events", "e.csv", 9, "1" * 64)),
 )
@@ -42,24 +47,25 @@ class FakeWorkspace:
 
     facts: Manifest | None
 
+    def manifest(self) -> Manifest:
+        if self.facts is None:
+            raise NoDataError("nothing has been imported; run: beton demo")
+        return self.facts
+
     def manifest_or_none(self) -> Manifest | None:
         return self.facts
 
 
-@dataclass
-class FakeServices:
-    """Stands in for ``beton.services.Services`` where a page reads the workspace only."""
-
-    workspace: Any
-
-
 @dataclass(frozen=True)
 class FakeSettings:
+    """What the web app reads of ``beton.config.Settings``."""
+
     base_path: str = "/"
     frame_ancestors: str = "'self'"
     secret_key: str = "tests sign with this"
 
 
-def services(facts: Manifest | None = DEMO) -> Any:
-    """Return services that know one workspace."""
-    return FakeServices(FakeWorkspace(facts))
+def services(data_dir: Path, facts: Manifest | None = DEMO) -> Services:
+    """Return services over an empty app database and one workspace."""
+    real = build_services(Settings(data_dir=data_dir))
+    return replace(real, workspace=FakeWorkspace(facts))  # type: ignore[arg-type]

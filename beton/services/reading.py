@@ -97,6 +97,8 @@ def _decided(evidence: Evidence, result: Measured, settings: CompanySettings) ->
     if upper < smallest:
         return Verdict("Reject", f"{span} stays below the minimum lift of {smallest:g}x")
     significant = lower > 1 and result.p_value < SIGNIFICANCE
+    if significant and any(note.kind == "not_clustered" for note in evidence.notes):
+        return Verdict("Watch", f"{span}, but accounts repeat and an empty cell keeps them from being accounted for")
     if significant and lift >= smallest:
         return Verdict("Enable", f"Lift {_times(lift, 1)} with {span}, p {_p(result.p_value)}")
     if significant:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -11,6 +12,7 @@ from beton.model.signal import load
 
 if TYPE_CHECKING:
     from beton.model.manifest import Manifest
+    from beton.model.mapping import Mapping
     from beton.services.signals import Signals
     from beton.warehouse.imports import ImportPreview, ImportReport
     from beton.warehouse.reader import Warehouse
@@ -39,28 +41,30 @@ class Workspace:
         except NoDataError:
             return None
 
-    def preview(self, mapping_file: Path) -> ImportPreview:
+    def preview(self, mapping_file: Path, files_dir: Path | None = None) -> ImportPreview:
         """Read the files as an import would, and publish nothing."""
-        from beton.model.mapping import load_mapping
         from beton.warehouse.imports import dry_run
 
-        return dry_run(load_mapping(mapping_file))
+        return dry_run(_mapping(mapping_file, files_dir))
 
     def import_files(
         self,
         mapping_file: Path,
         *,
+        files_dir: Path | None = None,
         replace: bool = False,
         allow_rejects: bool = False,
         on_progress: Progress | None = None,
     ) -> ImportReport:
-        """Import the files of a mapping as a new snapshot; the old one serves until the new one is complete."""
-        from beton.model.mapping import load_mapping
+        """Import the files of a mapping as a new snapshot; the old one serves until the new one is complete.
+
+        ``files_dir`` is where relative file names start, if not beside the mapping.
+        """
         from beton.warehouse.imports import import_mapping
 
         return import_mapping(
             self._data_dir,
-            load_mapping(mapping_file),
+            _mapping(mapping_file, files_dir),
             replace=replace,
             allow_rejects=allow_rejects,
             on_progress=on_progress,
@@ -85,6 +89,13 @@ class Workspace:
             self._signals.report(self._signals.save(load(file), demo=True).id)
         on_progress(1.0, "Ready")
         return report
+
+
+def _mapping(file: Path, files_dir: Path | None) -> Mapping:
+    from beton.model.mapping import load_mapping
+
+    mapping = load_mapping(file)
+    return mapping if files_dir is None else dataclasses.replace(mapping, base_dir=files_dir)
 
 
 def _part(on_progress: Progress | None, start: float, share: float) -> Progress:

@@ -224,11 +224,12 @@ def create_views(connection: duckdb.DuckDBPyConnection, staged: Staged) -> None:
     users = [*_USER_FACTS, "company_name", "company_size", "industry", *_properties(staged, "users")]
     users += [joined_company_column(name) for name in _properties(staged, "companies")]
     companies = ["domain", "company_size", "industry", "country", *_properties(staged, "companies")]
-    typed = ["page_path", *_properties(staged, "events")][1:]
+    typed = _properties(staged, "events")
     properties = "e.properties::JSON"
     if typed:
         pairs = ", ".join(f"{literal(name)}, e.{ident(name)}" for name in typed)
-        properties = f"json_merge_patch(json_object({pairs}), coalesce(e.properties::JSON, '{{}}'::JSON))"
+        # In this order the patch drops properties without a value.
+        properties = f"json_merge_patch(coalesce(e.properties::JSON, '{{}}'::JSON), json_object({pairs}))"
     connection.execute(
         f"""CREATE VIEW main.users AS
         SELECT u.user_id, u.email, c.company_id, u.signed_up_at, {_listed("u", users)}

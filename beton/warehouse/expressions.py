@@ -5,6 +5,7 @@ Every function takes an SQL expression and its DuckDB type and returns an SQL ex
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final, Literal
 
 from beton.model.manifest import ValueType
@@ -14,6 +15,7 @@ Family = Literal["text", "integer", "real", "boolean", "date", "timestamp", "zon
 
 _INTEGERS: Final = frozenset({"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER"})
 _REALS: Final = ("FLOAT", "DOUBLE", "DECIMAL", "HUGEINT", "UHUGEINT", "UBIGINT")
+_PLAIN: Final[Mapping[str, Family]] = {"BOOLEAN": "boolean", "DATE": "date"}
 _NESTED: Final = ("STRUCT", "MAP", "UNION", "VARIANT", "JSON")
 EARLIEST: Final = "TIMESTAMP '1970-01-01'"
 LATEST: Final = "TIMESTAMP '2200-01-01'"
@@ -29,7 +31,7 @@ def family(duckdb_type: str) -> Family:
         return "real"
     if duckdb_type.startswith("TIMESTAMP"):
         return "zoned" if "TIME ZONE" in duckdb_type else "timestamp"
-    return {"BOOLEAN": "boolean", "DATE": "date"}.get(duckdb_type, "text")  # type: ignore[return-value]
+    return _PLAIN.get(duckdb_type, "text")
 
 
 def text(cell: str, duckdb_type: str) -> str:

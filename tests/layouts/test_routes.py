@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from layouts.routes import BASE_PATH, IDENTIFIER, Page, Route, href, parse
+
+names = st.from_regex(IDENTIFIER, fullmatch=True)
+routes = st.one_of(
+    st.sampled_from([page for page in Page if page not in (Page.NOT_FOUND, Page.SIGNAL)]).map(Route),
+    st.builds(Route, st.just(Page.SIGNAL), signal_id=names),
+    st.builds(Route, st.just(Page.BACKTEST), signal_id=st.none() | names, run_id=st.none() | names),
+)
+
+
+@pytest.fixture(params=["/", "/apps/beton/"])
+def base(request: pytest.FixtureRequest) -> Iterator[str]:
+    token = BASE_PATH.set(request.param)
+    yield request.param
+    BASE_PATH.reset(token)
+
+
+@given(route=routes, prefix=st.sampled_from(["/", "/apps/beton/"]))
+def test_parse_undoes_href(route: Route, prefix: str) -> None:
+    token = BASE_PATH.set(prefix)
+    try:
+        pathname, _, search = href(route).partition("?")
+        assert pathname.startswith(prefix)
+        assert parse(pathname, f"?{search}") == route
+    finally:
+        BASE_PATH.reset(token)
+
+
+@pytest.mark.parametrize("path", ["nope", "signals/a/b", "signals/", "signals/%3Cb%3E", "settings/x", "../etc"])
+def test_unknown_addresses_are_not_found_and_remember_what_was_asked(base: str, path: str) -> None:
+    if path == "signals/":
+        assert parse(base + path).page is Page.SIGNALS
+        return
+    route = parse(base + path)
+    assert (route.page, route.path) == (Page.NOT_FOUND, f"/{path}")
+    assert parse(href(route)) == route
+    assert not href(Route(Page.NOT_FOUND, path="//evil.example")).startswith("//")
+
+
+def test_an_address_outside_the_prefix_is_not_found() -> None:
+    token = BASE_PATH.set("/apps/beton/")
+    assert parse("/signals").page is Page.NOT_FOUND
+    assert parse("/apps/betonite").page is Page.NOT_FOUND
+    assert parse("/apps/beton").page is Page.DASHBOARD
+    BASE_PATH.reset(token)
+
+
+def test_unknown_or_unusable_query_keys_are_ignored() -> None:
+    assert parse("/backtest", "?run=r1&utm_source=mail&signal=<b>") == Route(Page.BACKTEST, run_id="r1")
+    assert parse("/settings", "?run=r1") == Route(Page.SETTINGS)
+    assert parse(None, None) == Route(Page.DASHBOARD)
