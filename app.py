@@ -241,5 +241,7 @@ def __getattr__(name: str) -> Flask:
     from beton.config import Settings
 
     settings = Settings.from_env()
-    globals()["server"] = create_app(build_services(settings), settings).server
+    services = build_services(settings)
+    globals()["server"] = create_app(services, settings).server
+    services.backtests.warm()
     return globals()["server"]  # type: ignore[no-any-return]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from dash import ALL, Dash, Input, Output, State, html, no_update
@@ -22,7 +23,8 @@ from layouts.result_view import LEAVES, leaves
 from layouts.routes import Page, Route, href, parse
 from store import SLICES
 from store.codec import decode, encode
-from store.draft import TRANSITIONS, Check, Draft, check, located, places_of, reduce, visible_errors, with_values
+from store.draft import Check, Draft, check, located, places_of, reduce, visible_errors, with_values
+from store.events import Event
 
 FIELDS = {"slice": "field", "intent": ALL, "key": ALL, "at": ALL}
 ERRORS = {**FIELDS, "slice": "field-error"}
@@ -88,18 +90,24 @@ def _register_draft(app: Dash, services: Services) -> None:
         Input(ids.BACKTEST_UNIT, "value"),
         Input(ids.BACKTEST_RUN, "n_clicks"),
         State(FIELDS, "id"),
+        State(ids.events("draft"), "id"),
         State(ids.store("draft"), "data"),
+        State(ids.RUN, "data"),
         prevent_initial_call=True,
     )
-    def _write(
-        _clicks: Any, values: Any, name: Any, unit: Any, _run: Any, named: Any, raw: Any
-    ) -> tuple[Any, Any, Any]:
+    def _write(clicks: Any, values: Any, name: Any, unit: Any, run: Any, *states: Any) -> Answer:
+        fields, buttons, raw, last_run = states
         before = decode(SLICES["draft"], raw).state
-        event = guards.meant(ids.BACKTEST_RUN)
-        after = edited(before, typed(named, values), str(name or ""), str(unit or "user"), event)
-        if after == before and event is None:
+        pressed = pending(buttons, clicks)
+        wants_run = (run or 0) > (last_run or {}).get("clicks", 0)
+        after = edited(before, typed(fields, values), str(name or ""), str(unit or "user"), pressed)
+        if wants_run:
+            after = replace(after, attempted=True)
+        if after == before and not pressed and not wants_run:
             raise PreventUpdate
-        return _answer(before, after, event, services)
+        kept = no_update if after == before else encode(SLICES["draft"], after)
+        rows = builder(after, services.workspace.manifest()) if pressed else no_update
+        return kept, rows, {**_order(after, services), "clicks": run} if wants_run else no_update
 
     @app.callback(
         Output(ids.BACKTEST_SENTENCE, "children"),
@@ -116,34 +124,34 @@ def _register_draft(app: Dash, services: Services) -> None:
         return _sentence(found), errors.get(("", "name"), ""), fields
 
 
-def edited(draft: Draft, values: dict[tuple[str, str], Any], name: str, unit: str, event: Any) -> Draft:
-    """Return the draft with what the fields hold now, and then with the button that was pressed."""
-    from dataclasses import replace
+def pending(buttons: list[dict[str, str]], clicks: list[int | None]) -> list[Event]:
+    """Return what was pressed since the rows were drawn.
 
+    Rows are drawn anew after every press, with counts of zero: a count above zero is a press whose answer never
+    arrived, because Dash drops the first of two answers in flight (a field left by clicking a button sends two).
+    """
+    return [
+        Event(each["slice"], each["intent"], each["key"])
+        for each, count in zip(buttons, clicks, strict=True)
+        for _ in range((count or 0) if each["intent"].startswith("add") else min(count or 0, 1))
+    ]
+
+
+def edited(draft: Draft, values: dict[tuple[str, str], Any], name: str, unit: str, pressed: list[Event]) -> Draft:
+    """Return the draft with what the fields hold now, and then with the buttons that were pressed."""
     taken = replace(with_values(draft, values), name=name, unit=unit if unit in ("user", "account") else "user")
-    if event is None:
-        return taken
-    if event.intent == "run":
-        return replace(taken, attempted=True)
-    return reduce(taken, event.intent, event.key)
+    for event in pressed:
+        taken = reduce(taken, event.intent, event.key)
+    return taken
 
 
-def _answer(before: Draft, draft: Draft, event: Any, services: Services) -> Answer:
-    """The new draft; new rows where the tree changed; a run to start where Run was pressed on a sound draft."""
-    kept = encode(SLICES["draft"], draft)
-    if event is None:
-        return kept, no_update, no_update
-    if event.intent in TRANSITIONS:
-        return kept, builder(draft, services.workspace.manifest()), no_update
+def _order(draft: Draft, services: Services) -> dict[str, Any]:
+    """The run to start, or nothing but a toast when the draft is not sound."""
     definition = _checked(draft, services).definition
     if definition is None:
         guards.show_toast("Not run", "Correct the fields that are marked, then run again.", "error")
-        return kept, no_update, no_update
-    return (
-        no_update if draft == before else kept,
-        no_update,
-        {"id": uuid.uuid4().hex, "definition": definition.to_dict()},
-    )
+        return {}
+    return {"id": uuid.uuid4().hex, "definition": definition.to_dict()}
 
 
 def _register_run(app: Dash, services: Services) -> None:
@@ -158,7 +166,7 @@ def _register_run(app: Dash, services: Services) -> None:
         prevent_initial_call=True,
     )
     def _show(asked: Any, search: str | None, pathname: str | None, shown: str | None) -> tuple[Any, ...]:
-        if guards.is_from(ids.RUN) and asked:
+        if guards.is_from(ids.RUN) and asked and "id" in asked:
             report = services.backtests.run(from_dict(asked["definition"]), asked["id"])
             guards.set_search(routes.search(Route(Page.BACKTEST, run_id=report.run_id)))
             return False, *_leaves(services, report).values()
@@ -183,19 +191,18 @@ def _register_run(app: Dash, services: Services) -> None:
 
 def _register_result(app: Dash, services: Services) -> None:
     @app.callback(
-        Output(ids.URL, "pathname"),
         Input(ids.BACKTEST_SAVE, "n_clicks"),
         State(ids.URL, "search"),
         State(ids.URL, "pathname"),
         running=ids.BUSY,
         prevent_initial_call=True,
     )
-    def _save(clicks: Any, search: str | None, pathname: str | None) -> str:
+    def _save(clicks: Any, search: str | None, pathname: str | None) -> None:
         guards.clicked(clicks)
         run_id = parse(pathname, search).run_id
         saved = services.signals.save_run(run_id or "")
         guards.show_toast("Signal saved", f"{saved.definition.name} is enabled.", "success")
-        return href(Route(Page.SIGNAL, signal_id=saved.id))
+        guards.go(href(Route(Page.SIGNAL, signal_id=saved.id)))
 
     @app.callback(Input(ids.BACKTEST_ANOTHER, "n_clicks"), prevent_initial_call=True)
     def _another(clicks: Any) -> None:

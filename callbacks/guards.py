@@ -33,21 +33,6 @@ def clicked(*_inputs: Any) -> None:
         raise PreventUpdate
 
 
-def meant(button_id: str) -> Event | None:
-    """Return the button behind a callback that also listens to fields: an event, or ``button_id`` as intent ``run``.
-
-    None for a field that was edited, and for buttons that a page has just inserted.
-    """
-    target = ctx.triggered_id
-    if not any(each["value"] for each in ctx.triggered):
-        return None
-    if target == button_id:
-        return Event("draft", "run", "")
-    if isinstance(target, dict) and target["slice"] == "draft":
-        return Event(target["slice"], target["intent"], target["key"], target["at"])
-    return None
-
-
 def asked(position: int) -> list[dict[str, str]]:
     """Return the ids that the pattern output at ``position`` matched, in the order their values are to be given."""
     matched: Any = ctx.outputs_list[position]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 import uuid
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from beton import clock
-from beton.errors import BetonError, InputError, WarehouseError
+from beton.errors import BetonError, InputError, NoDataError, WarehouseError
 from beton.model.evidence import Evidence, Measured
 from beton.model.outcome import Outcome, Unit
 from beton.model.settings import CompanySettings
@@ -55,6 +56,13 @@ class Backtests:
         self._runs = runs
         self._settings = settings
         self._waits: dict[tuple[str, Unit, Outcome], NDArray[np.int64]] = {}
+
+    def warm(self) -> None:
+        """Do what only the first backtest of a process pays for: import the statistics, open the snapshot."""
+        measurement.measure(TwoByTwo(1, 10, 1, 10))
+        with contextlib.suppress(NoDataError):
+            manifest = self._warehouse.manifest()
+            self._time_to_outcome_s(manifest.version, "user", manifest.conversion or Outcome())
 
     def run(self, signal: SignalDefinition, run_id: str | None = None) -> Report:
         """Measure ``signal`` now and store the evidence under ``run_id`` (32 hex digits; made when not given).
@@ -145,11 +153,13 @@ class Backtests:
     def _time_to_outcome_s(self, version: str, unit: Unit, outcome: Outcome) -> NDArray[np.int64]:
         """Depends on the snapshot alone, so it is asked once per snapshot, unit and outcome."""
         key = (version, unit, outcome)
-        if key not in self._waits:
-            self._waits = {k: v for k, v in self._waits.items() if k[0] == version}
+        waits = self._waits.get(key)
+        if waits is None:
             with self._warehouse.connection() as connection:
-                self._waits[key] = time_to_outcome_s(connection, time_to_outcome_sql(unit, outcome))
-        return self._waits[key]
+                waits = time_to_outcome_s(connection, time_to_outcome_sql(unit, outcome))
+            # A new dict, never a changed one: other threads may be reading the one at hand.
+            self._waits = {k: v for k, v in self._waits.items() if k[0] == version} | {key: waits}
+        return waits
 
     def _measure(self, question: Question, run_id: str) -> Evidence:
         spoke_at = time.monotonic()

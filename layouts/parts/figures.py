@@ -26,7 +26,9 @@ def base_figure(*traces: Mapping[str, Any], **layout: Any) -> Figure:
 
 def empty_figure() -> Figure:
     """Return a figure with nothing in it, for a graph that is filled later."""
-    return base_figure(xaxis={"visible": False}, yaxis={"visible": False})
+    # One invisible point: plotly pays for its first real trace now, not when the result arrives.
+    point = {"type": "scatter", "mode": "markers", "x": [0], "y": [0], "opacity": 0, "hoverinfo": "skip"}
+    return base_figure(point, xaxis={"visible": False}, yaxis={"visible": False})
 
 
 def graph(

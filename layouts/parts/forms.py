@@ -37,14 +37,13 @@ def text_input(
     *,
     placeholder: str = "",
     max_length: int = 200,
-    debounce: bool | int = 300,
     suggestions: Iterable[str] = (),
     **field: Unpack[FieldOptions],
 ) -> html.Div:
     """Return a one-line text field; read its ``value``.
 
-    ``debounce`` is in milliseconds, or True for "when the reader leaves the field". ``suggestions`` are
-    offered while typing and bind nobody.
+    The value is current with every key: a delayed one would be missing when a button is clicked at once, and its timer
+    fails when the field is gone by then. ``suggestions`` are offered while typing and bind nobody.
     """
     offered = list(suggestions)
     control = dbc.Input(
@@ -53,7 +52,6 @@ def text_input(
         value=value or "",
         placeholder=placeholder,
         maxlength=max_length,
-        debounce=debounce,
         autocomplete="off",
         **({"list": ids.dom(ids.part(id, "list"))} if offered else {}),
     )
@@ -69,7 +67,6 @@ def number_input(
     prefix: str | None = None,
     suffix: str | None = None,
     limits: tuple[float | None, float | None] = (None, None),
-    debounce: bool | int = 300,
     **field: Unpack[FieldOptions],
 ) -> html.Div:
     """Return a number field with an optional unit before (``$``) or behind (``%``, ``x``, ``days``) it.
@@ -85,7 +82,6 @@ def number_input(
         min=limits[0],
         max=limits[1],
         step="any",
-        debounce=debounce,
         autocomplete="off",
     )
     units = [None if unit is None else dbc.InputGroupText(unit) for unit in (prefix, suffix)]

@@ -79,8 +79,11 @@ def shell_url(serve: Serve, tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture(autouse=True)
-def quiet_browser(context: BrowserContext) -> Iterator[None]:
-    """Fail on console warnings and errors, page errors, CSP violations and requests to other hosts."""
+def quiet_browser(context: BrowserContext) -> Iterator[list[str]]:
+    """Fail on console warnings and errors, page errors, CSP violations and requests to other hosts.
+
+    A test that provokes one takes this list, asserts what it holds, and clears it.
+    """
     heard: list[str] = []
 
     def hear(message: ConsoleMessage) -> None:
@@ -95,5 +98,5 @@ def quiet_browser(context: BrowserContext) -> Iterator[None]:
     context.on("console", hear)
     context.on("weberror", lambda problem: heard.append(f"page error: {problem.error}"))
     context.on("request", watch)
-    yield
+    yield heard
     assert heard == []
