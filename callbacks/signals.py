@@ -11,8 +11,8 @@ from beton.errors import BetonError
 from beton.services import Services
 from callbacks import guards
 from layouts import ids
-from layouts.not_found import not_found
-from layouts.routes import Route, href
+from layouts.not_found import signal_not_found
+from layouts.routes import Route
 from layouts.signal_detail import enable_words, signal_detail
 from layouts.signals import signals
 
@@ -29,7 +29,7 @@ def draw_detail(route: Route, services: Services, _states: Mapping[str, Any]) ->
     try:
         report = services.signals.report(route.signal_id or "")
     except BetonError:
-        return not_found(href(route))
+        return signal_not_found(route.signal_id or "")
     return signal_detail(report, services.settings.read().min_lift)
 
 

@@ -31,24 +31,25 @@ def settings(current: CompanySettings, version: int) -> html.Div:
     """Return the form, filled with the settings in force; ``version`` guards against overwriting another save."""
     at = current.to_form()
 
-    def typed(name: str, label: str, help: str) -> html.Div:
-        return text_input(ids.setting(name), label, at[name], help=help)
+    def typed(name: str, label: str, units: tuple[str | None, str | None], help: str) -> html.Div:
+        return text_input(ids.setting(name), label, at[name], units=units, help=help)
 
     revenue = [
-        typed("acv", f"Average Contract Value (ACV), {current.currency}", "Used for ARR projections."),
+        typed("acv", "Average Contract Value (ACV)", (current.currency, None), "Used for ARR projections."),
         select(ids.setting("acv_source"), "ACV taken from", _ACV_SOURCES, at["acv_source"]),
         typed(
             "baseline_conversion",
-            "Baseline Conversion Rate, %",
-            "Your historical free-to-paid conversion; shown for reference, backtests measure their own.",
+            "Baseline Conversion Rate",
+            (None, "%"),
+            "Your historical free-to-paid conversion, for reference; backtests measure their own.",
         ),
-        typed("sales_cycle_days", "Average Sales Cycle, days", "The shortest outcome window of a backtest."),
+        typed("sales_cycle_days", "Average Sales Cycle", (None, "days"), "The shortest outcome window of a backtest."),
         select(ids.setting("currency"), "Currency", list(CURRENCIES), at["currency"]),
     ]
     thresholds = [
-        typed("min_confidence", "Minimum confidence to show signal, %", "Applies to discovered signals."),
-        typed("min_sample", "Minimum sample size, users", "Fewer users with the signal: not enough data."),
-        typed("min_lift", "Minimum lift, x", "A signal is recommended from this lift on."),
+        typed("min_confidence", "Minimum confidence to show signal", (None, "%"), "Applies to discovered signals."),
+        typed("min_sample", "Minimum sample size", (None, "users"), "With fewer, the verdict is: not enough data."),
+        typed("min_lift", "Minimum lift", (None, "x"), "A signal is recommended from this lift on."),
     ]
     return page(
         "Settings",

@@ -37,10 +37,11 @@ def text_input(
     *,
     placeholder: str = "",
     max_length: int = 200,
+    units: tuple[str | None, str | None] = (None, None),
     suggestions: Iterable[str] = (),
     **field: Unpack[FieldOptions],
 ) -> html.Div:
-    """Return a one-line text field; read its ``value``.
+    """Return a one-line text field; read its ``value``. ``units`` stand before (``$``) and behind it (``%``, ``days``).
 
     The value is current with every key: a delayed one would be missing when a button is clicked at once, and its timer
     fails when the field is gone by then. ``suggestions`` are offered while typing and bind nobody.
@@ -55,39 +56,11 @@ def text_input(
         autocomplete="off",
         **({"list": ids.dom(ids.part(id, "list"))} if offered else {}),
     )
+    before, behind = ([] if unit is None else [dbc.InputGroupText(unit)] for unit in units)
+    if before or behind:
+        control = dbc.InputGroup([*before, control, *behind])
     listed = [html.Datalist([html.Option(value=each) for each in offered], id=ids.part(id, "list"))]
     return _field(id, label, html.Div([control, *(listed if offered else [])]), **field)
-
-
-def number_input(
-    id: ids.Id,
-    label: str,
-    value: float | None = None,
-    *,
-    prefix: str | None = None,
-    suffix: str | None = None,
-    limits: tuple[float | None, float | None] = (None, None),
-    **field: Unpack[FieldOptions],
-) -> html.Div:
-    """Return a number field with an optional unit before (``$``) or behind (``%``, ``x``, ``days``) it.
-
-    ``limits`` (lowest, highest) only guide the arrows and the phone keyboard: the service that takes the value
-    checks it.
-    """
-    control = dbc.Input(
-        id=id,
-        type="number",
-        inputmode="decimal",
-        value=value,
-        min=limits[0],
-        max=limits[1],
-        step="any",
-        autocomplete="off",
-    )
-    units = [None if unit is None else dbc.InputGroupText(unit) for unit in (prefix, suffix)]
-    if any(units):
-        control = dbc.InputGroup([each for each in (units[0], control, units[1]) if each is not None])
-    return _field(id, label, control, **field)
 
 
 def select(
