@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from beton.stats.accuracy import Accuracy
 
 _MONTH_AXIS = {"type": "date", "tickformat": "%b\n%Y", "hoverformat": "%b %Y", "nticks": 7}
+_NARROWEST_RATIO = 0.25  # smaller ratios, down to none converted, stand at the edge
 _WIDEST_RATIO = 1000.0  # an unbounded limit is drawn as an arrow to here
 
 
@@ -24,9 +25,9 @@ def lift_figure(evidence: Evidence, min_lift: float) -> Figure:
         return empty_figure()
     labels = [label for label, _, _ in rows]
     traces = [_interval_trace([row for row in rows if (row[0] == "All") is is_all], is_all) for is_all in (True, False)]
-    low = min(0.5, *(max(interval.lower, 0.05) for _, _, interval in rows))
+    low = min(0.5, *(max(interval.lower, _NARROWEST_RATIO) for _, _, interval in rows))
     high = max(2.0, min_lift, *(min(_top(interval), 40.0) for _, _, interval in rows))
-    ticks = [t for t in (0.1, 0.2, 0.5, 1, 2, 3, 5, 10, 20, 40) if low * 0.9 <= t <= high * 1.1]
+    ticks = [t for t in (0.25, 0.5, 1, 2, 4, 8, 16, 32) if low * 0.9 <= t <= high * 1.1]
     return base_figure(
         *traces,
         showlegend=False,
@@ -37,6 +38,7 @@ def lift_figure(evidence: Evidence, min_lift: float) -> Figure:
             "tickvals": ticks,
             "ticktext": [f"{t:g}x" for t in ticks],
             "showgrid": True,
+            "tickangle": 0,
         },
         yaxis={"categoryorder": "array", "categoryarray": labels[::-1], "showgrid": False},
         shapes=[_line_at(1.0, MUTED, "solid"), _line_at(min_lift, GOOD, "dot")],
@@ -61,7 +63,8 @@ def _top(interval: Interval) -> float:
 
 
 def _interval_trace(rows: Sequence[tuple[str, float, Interval]], strong: bool) -> dict[str, Any]:
-    points = [max(lift, 0.05) for _, lift, _ in rows]
+    points = [max(lift, _NARROWEST_RATIO) for _, lift, _ in rows]
+    lowest = [max(interval.lower, _NARROWEST_RATIO) for _, _, interval in rows]
     return {
         "type": "scatter",
         "mode": "markers",
@@ -72,7 +75,7 @@ def _interval_trace(rows: Sequence[tuple[str, float, Interval]], strong: bool) -
             "type": "data",
             "symmetric": False,
             "array": [_top(interval) - point for point, (_, _, interval) in zip(points, rows, strict=True)],
-            "arrayminus": [point - max(i.lower, 0.05) for point, (_, _, i) in zip(points, rows, strict=True)],
+            "arrayminus": [point - low for point, low in zip(points, lowest, strict=True)],
             "thickness": 2 if strong else 1,
             "width": 0,
             **({} if strong else {"color": MUTED}),

@@ -11,7 +11,7 @@ from beton.model.settings import CompanySettings
 from beton.services.measurement import two_by_two
 from beton.stats.accuracy import Accuracy, accuracy_of
 from beton.stats.power import units_needed
-from beton.stats.proportions import TwoByTwo
+from beton.stats.proportions import TwoByTwo, p_value
 from beton.stats.revenue import ExpectedConversions, Projection, expected_conversions, project
 
 Label = Literal["Enable", "Watch", "Reject", "Not enough data", "Cannot tell"]
@@ -81,10 +81,17 @@ def verdict(evidence: Evidence, settings: CompanySettings) -> Verdict:
     if table.units_with < settings.min_sample:
         why = f"{table.units_with:,} with the signal; Settings asks for at least {settings.min_sample:,}"
         return _not_enough(evidence, result, settings, why)
-    if expected < MIN_EXPECTED_CONVERSIONS:
+    if expected < MIN_EXPECTED_CONVERSIONS and not _exceeds_chance(result, table):
         why = f"{expected:.1f} conversions expected with the signal; at least {MIN_EXPECTED_CONVERSIONS} are needed"
         return _not_enough(evidence, result, settings, why)
     return _decided(evidence, result, settings)
+
+
+def _exceeds_chance(result: Measured, table: TwoByTwo) -> bool:
+    """Whether interval and exact test agree: with few expected conversions the interval alone must not decide."""
+    exact = p_value(table).value
+    is_clear = result.lift_interval.lower > 1 and result.p_value < SIGNIFICANCE
+    return is_clear and exact is not None and exact < SIGNIFICANCE
 
 
 def _decided(evidence: Evidence, result: Measured, settings: CompanySettings) -> Verdict:

@@ -62,7 +62,8 @@ VERDICTS: list[tuple[TwoByTwo, str, str]] = [
     (TwoByTwo(20, 1_000, 500, 9_000), "Reject", "convert less: 95% interval 0.2"),
     (TwoByTwo(0, 1_000, 500, 9_000), "Reject", "convert less"),
     (TwoByTwo(10, 20, 100, 1_000), "Not enough data", "20 with the signal; Settings asks for at least 30"),
-    (TwoByTwo(9, 100, 10, 900), "Not enough data", "1.9 conversions expected with the signal; at least 5 are needed"),
+    (TwoByTwo(3, 100, 16, 900), "Not enough data", "1.9 conversions expected with the signal; at least 5 are needed"),
+    (TwoByTwo(9, 100, 10, 900), "Enable", "Lift 8.1x"),
     (TwoByTwo(13, 200, 60, 1_000), "Not enough data", "this cohort can only show a lift of 1.9"),
     (TwoByTwo(40, 40, 50, 50), "Reject", "stays below the minimum lift"),
 ]  # fmt: skip
@@ -131,7 +132,7 @@ def test_missing_units_reach_the_minimum_sample() -> None:
 
 
 def test_missing_units_reach_the_expected_conversions() -> None:
-    table = TwoByTwo(5, 100, 5, 900)
+    table = TwoByTwo(1, 100, 9, 900)
     found = judged(table, CompanySettings(min_sample=1, min_lift=100))
 
     assert found.label == "Not enough data"
@@ -200,10 +201,11 @@ def test_every_table_has_a_verdict_and_never_a_negative_need(table: TwoByTwo, mi
         assert found.verdict.units_missing > 0
         assert found.verdict.weeks_missing is not None
         assert found.verdict.weeks_missing > 0
-    too_few = (
-        table.units_with < min_sample or table.units_with * table.converted / table.units < MIN_EXPECTED_CONVERSIONS
-    )
-    assert not too_few or found.verdict.label == "Not enough data"
+    assert table.units_with >= min_sample or found.verdict.label == "Not enough data"
+    few_expected = table.units_with * table.converted / table.units < MIN_EXPECTED_CONVERSIONS
+    if few_expected and found.verdict.label != "Not enough data":
+        assert measure(table).lift_interval.lower > 1
+        assert measure(table).p_value < 0.05
 
 
 # --- revenue and accuracy
