@@ -10,13 +10,15 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from beton.errors import BetonError, InputError
+from beton.model.conditions import shown
 
 if TYPE_CHECKING:
+    from beton.config import Settings
     from beton.services import Services
 
 app = typer.Typer(
@@ -27,6 +29,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+
+LONGEST_COUNT: Final = 12
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document for machines.")]
 Replace = Annotated[bool, typer.Option("--replace", help="Replace the data of another workspace.")]
@@ -46,7 +50,9 @@ def main() -> None:
 
 @app.command()
 def demo(
-    seed: Annotated[int, typer.Option(help="Seed of the simulation; the same seed gives the same company.")] = 42,
+    seed: Annotated[
+        int, typer.Option(min=0, help="Seed of the simulation; the same seed gives the same company.")
+    ] = 42,
     replace: Replace = False,
     as_json: AsJson = False,
 ) -> None:
@@ -136,21 +142,24 @@ def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on (BETON_HOST).")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on (BETON_PORT).")] = None,
     workers: Annotated[int, typer.Option(min=1, help="Web worker processes.")] = 1,
+    as_json: AsJson = False,
 ) -> None:
     """Serve the web app."""
     import os
 
-    from beton.config import Settings
-
-    settings = Settings.from_env()
+    settings = _settings()
     bind = f"{host or settings.host}:{settings.port if port is None else port}"
     if workers > 1 and not settings.secret_key:
         raise InputError("more than one worker needs a shared secret; set BETON_SECRET_KEY")
-    typer.echo(f"Beton on http://{bind}{settings.base_path} (Ctrl+C stops it)", err=True)
+    address = f"http://{bind}{settings.base_path}"
     os.environ["BETON_DATA_DIR"] = str(settings.data_dir.resolve())  # the server starts in the repository
     root = Path(__file__).resolve().parent.parent
     if not (root / "app.py").exists():
         raise InputError("the web app is not beside the package; run `beton serve` from a checkout of the repository")
+    if as_json:
+        _print("", {"url": address, "workers": workers}, as_json)
+    typer.echo(f"Beton on {address} (Ctrl+C stops it)", err=True)
+    sys.stdout.flush()
     options = ["--chdir", str(root), "--bind", bind, "--workers", str(workers)]
     options += ["--worker-class", "gthread", "--threads", "4"]
     options += ["--timeout", "60", "--graceful-timeout", "30", "--no-control-socket", "--log-level", "warning"]
@@ -158,25 +167,31 @@ def serve(
 
 
 def _services() -> Services:
+    from beton.bootstrap import build_services
+
+    return build_services(_settings())
+
+
+def _settings() -> Settings:
     from pydantic import ValidationError
 
-    from beton.bootstrap import build_services
     from beton.config import Settings
 
     try:
-        settings = Settings.from_env()
+        return Settings.from_env()
     except ValidationError as problem:
         first = problem.errors()[0]
         name = "BETON_" + str(first["loc"][0]).upper().removeprefix("BETON_")
         raise InputError(f"{name}: {first['msg']}; correct the environment variable") from problem
-    return build_services(settings)
 
 
 def _share(text: str) -> tuple[int, int]:
     """Read ``177/1247`` as converted and units."""
-    parts = text.replace(",", "").split("/")
-    if len(parts) != 2 or not all(part.strip().isdigit() for part in parts):
-        raise InputError(f"{text!r} is not CONVERTED/UNITS; write two whole numbers, e.g. 177/1247")
+    parts = [part.strip() for part in text.replace(",", "").split("/")]
+    if len(parts) != 2 or not all(part.isascii() and part.isdigit() for part in parts):
+        raise InputError(f"{shown(text)} is not CONVERTED/UNITS; write two whole numbers, e.g. 177/1247")
+    if max(map(len, parts)) > LONGEST_COUNT:
+        raise InputError(f"{shown(text)} has more than {LONGEST_COUNT} digits; no table of users is that large")
     return int(parts[0]), int(parts[1])
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from beton import clock
 from beton.errors import BetonError, InputError, NoDataError, WarehouseError
+from beton.model.conditions import shown
 from beton.model.evidence import Evidence, Measured
 from beton.model.outcome import Outcome, Unit
 from beton.model.settings import CompanySettings
@@ -19,7 +20,7 @@ from beton.services import measurement
 from beton.services.measurement import Question
 from beton.services.reading import Acv, Reading, read
 from beton.stats.proportions import TwoByTwo
-from beton.warehouse.compile import Catalogue
+from beton.warehouse.compile import DIALECTS, Catalogue
 from beton.warehouse.counts import count_cohort, time_to_outcome_s
 from beton.warehouse.deal_amounts import won_amounts
 from beton.warehouse.landmark import cohort_sql, excluded_sql, time_to_outcome_sql
@@ -105,8 +106,11 @@ class Backtests:
 
     def status(self, run_id: str) -> RunRecord:
         """Return the run as recorded; one that has been silent too long is marked interrupted first."""
-        self._runs.mark_interrupted(clock.now() - SILENCE)
-        return self._runs.read(run_id)
+        record, silent_since = self._runs.read(run_id), clock.now() - SILENCE
+        if record.finished_at is None and record.heartbeat_at < silent_since:
+            self._runs.mark_interrupted(silent_since)
+            record = self._runs.read(run_id)
+        return record
 
     def report(self, run_id: str) -> Report:
         """Return a finished run.
@@ -127,6 +131,8 @@ class Backtests:
 
     def sql(self, signal: SignalDefinition, dialect: str = "duckdb") -> str:
         """Return the SQL that evaluates ``signal``, written for another engine's dialect if asked."""
+        if dialect not in DIALECTS:
+            raise InputError(f"no SQL for {shown(dialect)}; use one of {', '.join(DIALECTS)}")
         question, _ = self._ask(signal, self._settings.read())
         manifest = question.manifest
         cut = measurement.clock_of(question.cohort, question.outcome, manifest)
