@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 from pathlib import Path
 
@@ -73,8 +72,7 @@ def test_the_last_three_snapshots_are_kept(files: Files) -> None:
 
 def test_a_second_writer_is_refused_and_readers_are_not(files: Files) -> None:
     version = files.publish().manifest.version
-    with (files.data_dir / "warehouse/writer.lock").open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with SnapshotStore(files.data_dir).writing():
         with pytest.raises(WarehouseError, match="Another import is running"):
             publish_events(files, 2)
         assert Warehouse(files.data_dir).version() == version

@@ -50,7 +50,8 @@ def read_until(data_dir: Path, done: Event, answer: Connection) -> None:
     """Process: read all the time, then report (reads, editions seen) or what went wrong."""
     warehouse, reads, seen = Warehouse(data_dir, threads=1), 0, set()
     try:
-        while not done.is_set() or reads == 0:
+        # Two readers without a pause would leave the writer no core to publish on.
+        while not done.wait(0.01) or reads == 0:
             seen.add(read_edition(warehouse))
             manifest = warehouse.manifest()
             assert manifest.tables["events"] in {20 * (1 + edition % 7) for edition in range(7)}
@@ -181,7 +182,7 @@ def test_threads_share_one_warehouse(tmp_path: Path) -> None:
 
     def read(_: int) -> set[int]:
         seen = {read_edition(warehouse)}
-        while not published.is_set():
+        while not published.wait(0.01):
             seen.add(read_edition(warehouse))
         return seen
 
