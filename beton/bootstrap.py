@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from beton.config import Settings
+from beton.errors import InputError
 from beton.services import Services
 
 
 def build_services(settings: Settings) -> Services:
-    """Open the app database (migrating it if needed) and the warehouse, and wire the use cases to them."""
+    """Open the app database (migrating it if needed) and the warehouse, and wire the use cases to them.
+
+    Raises:
+        InputError: the data directory cannot be used.
+    """
     from beton.records.database import open_database, sqlite_url
     from beton.records.runs import RunRepository
     from beton.records.settings import SettingsRepository
@@ -18,7 +23,11 @@ def build_services(settings: Settings) -> Services:
     from beton.services.workspace import Workspace
     from beton.warehouse.reader import Warehouse
 
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    try:
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as problem:
+        why = f"{settings.data_dir} is no directory that can be written to ({problem.strerror})"
+        raise InputError(f"{why}; set BETON_DATA_DIR to one") from problem
     url = settings.database_url or sqlite_url(settings.data_dir.resolve() / "app.sqlite3")
     database = open_database(url)
     warehouse = Warehouse(settings.data_dir, threads=settings.warehouse_threads)

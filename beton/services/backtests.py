@@ -142,7 +142,7 @@ class Backtests:
         """Return header and rows of everyone who carries ``signal``, eligible or not, internal accounts left out."""
         question, _ = self._ask(signal, self._settings.read())
         with self._warehouse.connection() as connection:
-            return members(connection, question.sql, signal.unit)
+            return members(connection, question.sql, signal.unit, int(question.manifest.data_end.timestamp()))
 
     def _ask(self, signal: SignalDefinition, settings: CompanySettings) -> tuple[Question, str]:
         manifest = self._warehouse.manifest()

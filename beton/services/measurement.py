@@ -302,9 +302,16 @@ def _is_full(month: str, manifest: Manifest) -> bool:
 def _notes(question: Question) -> list[Note]:
     notes = []
     dated = {p.name for p in question.manifest.properties if p.set_at}
-    current = sorted({leaf.property for leaf in question.signal.properties} - dated)
+    used = {leaf.property for leaf in question.signal.properties}
+    current = sorted(used - dated)
     if current:
         text = f"{', '.join(current)}: known as of now, not as of the landmark, so it may leak the outcome"
+        notes.append(Note("may_leak", text))
+    if used & dated:
+        text = (
+            f"{', '.join(sorted(used & dated))}: values set after the landmark are not used, but what they replaced is "
+            "unknown, and that somebody changed later may itself leak the outcome"
+        )
         notes.append(Note("may_leak", text))
     if question.signal.properties and not question.signal.events:
         notes.append(Note("fit", "This is a trait (fit), not a behaviour: it says who they are, not what they did"))

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from beton.errors import NoDataError
+from beton.errors import ImportRefused, NoDataError
 from beton.model.signal import load
 
 if TYPE_CHECKING:
@@ -74,6 +74,12 @@ class Workspace:
         """Write the simulated company's files, import them like any others, and save its ten signals."""
         from beton.demo.company import write
 
+        current = self.manifest_or_none()
+        if current is not None and not current.demo and not replace:
+            raise ImportRefused(
+                f"This workspace holds {current.name!r}: pass --replace to put the demo company in its place, "
+                "or set BETON_DATA_DIR to keep both."
+            )
         folder = self._data_dir / "demo"
         write(folder, seed=seed, on_progress=_part(on_progress, 0.0, DEMO_WRITE_SHARE))
         report = self.import_files(

@@ -21,6 +21,7 @@ from beton.errors import InputError
 from beton.model.conditions import (
     ACTIVITY_OPS,
     ANY_EVENT,
+    ORDER_OPS,
     Condition,
     EventCondition,
     Group,
@@ -35,6 +36,7 @@ NEVER: Final = 4_000_000_000_000  # above any epoch second; no condition ever ma
 WEEK_S: Final = 7 * DAY_S
 MONDAY_S: Final = 4 * DAY_S  # 1970-01-05, the first Monday of the epoch
 JSON_PREFIX: Final = "properties."
+DIALECTS: Final = ("duckdb", "spark", "clickhouse")
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,7 @@ def _nearest(name: str, known: Iterable[str]) -> str:
 
 
 def _type_problem(info: PropertyFacts, leaf: PropertyCondition) -> str | None:
-    ordered = leaf.op in (">", ">=", "<", "<=", "between")
+    ordered = leaf.op in (*ORDER_OPS, "between")
     if ordered and info.type != "number":
         return f"{info.name} holds {info.type}; {leaf.op} needs a number property"
     if info.type == "number" and leaf.op == "contains":
@@ -111,6 +113,8 @@ def _type_problem(info: PropertyFacts, leaf: PropertyCondition) -> str | None:
     values = leaf.value if isinstance(leaf.value, tuple) else (leaf.value,)
     if info.type == "number" and any(_as_number(v) is None for v in values):
         return f"{info.name} holds numbers; give a number"
+    if info.type == "boolean" and leaf.op == "contains":
+        return f"{info.name} is true or false; compare with = or !="
     if info.type == "boolean" and any(str(v).lower() not in ("true", "false") for v in values):
         return f"{info.name} is true or false"
     return None
@@ -139,7 +143,8 @@ def predicate(condition: PropertyCondition, reference: str, kind: str) -> str:
     values = condition.value if isinstance(condition.value, tuple) else (condition.value,)
     literals = [_literal(value, kind) for value in values]
     if condition.op == "contains":
-        return f"STRPOS(LOWER({reference}), {text_literal(str(values[0]).lower())}) > 0"
+        # Both sides are lowered by the engine: languages differ in what the lower case of a letter is.
+        return f"STRPOS(LOWER({reference}), LOWER({text_literal(str(values[0]))})) > 0"
     if condition.op == "in list":
         return f"{reference} IN ({', '.join(literals)})"
     if condition.op == "between":
@@ -148,12 +153,31 @@ def predicate(condition: PropertyCondition, reference: str, kind: str) -> str:
     return f"{reference} {sign} {literals[0]}"
 
 
+def json_predicate(condition: PropertyCondition, reference: str) -> str:
+    """Return the boolean SQL of one condition on a JSON value, whose type may change from row to row.
+
+    Equality compares numbers where both sides are one, so that 5 finds 5.0; else texts (``true`` for the truth value).
+    """
+    number, text = (f"TRY_CAST({reference} AS {kind})" for kind in ("DOUBLE", "VARCHAR"))
+    if condition.op in (*ORDER_OPS, "between"):
+        return predicate(condition, number, "number")
+    if condition.op == "contains":
+        return predicate(condition, text, "text")
+    tests = []
+    for value in condition.value if isinstance(condition.value, tuple) else (condition.value,):
+        same = f"{text} = {_literal(value, 'text')}"
+        plain = isinstance(value, bool) or _as_number(value) is None
+        tests.append(same if plain else f"COALESCE({number} = {_literal(value, 'number')}, {same})")
+    found = " OR ".join(tests)
+    return f"NOT ({found})" if condition.op == "!=" else f"({found})"
+
+
 def _literal(value: Scalar, kind: str) -> str:
     if kind == "number":
-        return repr(_as_number(value))
+        return str(value) if isinstance(value, int) and not isinstance(value, bool) else repr(_as_number(value))
     if kind == "boolean":
         return str(value).upper()
-    return text_literal(str(value))
+    return text_literal(str(value).lower() if isinstance(value, bool) else str(value))
 
 
 def seconds(days: float) -> int:
@@ -249,10 +273,7 @@ class _Writer:
         info = self.catalogue.event_properties.get(item.property)
         if info is not None:
             return predicate(item, column("e", info.name), info.type)
-        key = text_literal(item.property.removeprefix(JSON_PREFIX))
-        numeric = item.op in (">", ">=", "<", "<=", "between")
-        kind = "DOUBLE" if numeric else "VARCHAR"
-        return predicate(item, f"TRY_CAST(e.properties[{key}] AS {kind})", "number" if numeric else "text")
+        return json_predicate(item, f"e.properties[{text_literal(item.property.removeprefix(JSON_PREFIX))}]")
 
     def event_leaf(self, node: EventCondition) -> str:
         raise NotImplementedError

@@ -1,4 +1,8 @@
-"""Run a cohort statement and bring back counts: the only thing of a backtest that leaves the warehouse."""
+"""Run a cohort statement and count its rows: counts are the only thing of a backtest that leaves the warehouse.
+
+The rows (one per identified unit, or unit and week) are counted in memory: on a cohort of the usual size, planning one
+aggregate query takes longer than all of the counting.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from beton.model.signal import DAY_S
 from beton.stats.clustered import ClusterMoments
 from beton.stats.proportions import TwoByTwo
 from beton.warehouse.landmark import ELIGIBLE, IMMATURE, NOT_AT_RISK
@@ -16,17 +21,19 @@ from beton.warehouse.landmark import ELIGIBLE, IMMATURE, NOT_AT_RISK
 if TYPE_CHECKING:
     import duckdb
 
-MOMENT_NAMES: Final = ("aa", "an", "ac", "am", "nn", "nc", "nm", "cc", "cm", "mm")
-_PARTS: Final = {"a": "g.a", "n": "g.n", "c": "g.c", "m": "g.m"}
+Rows = dict[str, NDArray[Any]]
+Cells = list[tuple[int, int, int, int, int]]
+
+_STATUSES: Final = 8  # room for every status in a cell's code
 
 
 @dataclass(frozen=True)
 class CohortCounts:
     """Counts of one cohort.
 
-    ``status_units``: units by eligibility status, the excluded included; ``months``: table by YYYYMM of the eligible; ``lead_s``: seconds from
-    match to outcome of converted units with the signal; ``first_matches``: units by epoch day of their first match;
-    ``period_s``: first and last time zero of the eligible, or None.
+    ``status_units``: units by eligibility status, the excluded included; ``months``: table by YYYYMM of the eligible;
+    ``lead_s``: seconds from match to outcome of converted units with the signal; ``first_matches``: units by epoch day
+    of their first match; ``period_s``: first and last time zero of the eligible, or None.
     """
 
     status_units: dict[int, int]
@@ -48,25 +55,24 @@ Step = Callable[[str, float], None]
 def count_cohort(
     connection: duckdb.DuckDBPyConnection, cohort_sql: str, excluded_sql: str | None, on_step: Step
 ) -> CohortCounts:
-    """Materialise the cohort once, then aggregate it; ``on_step(name, share of the work done)`` before each query."""
+    """Run the cohort once and count its rows; ``on_step(name, share of the work done)`` before each part."""
     on_step("Building the cohort and evaluating the signal", 0.0)
-    connection.execute(f"CREATE OR REPLACE TEMP TABLE cohort_rows AS {cohort_sql}")
+    rows = connection.execute(cohort_sql).fetchnumpy()
     on_step("Counting conversions", 0.7)
-    cells = connection.execute(_CELLS).fetchall()
-    on_step("Summing by account", 0.8)
-    moments = connection.execute(_MOMENTS).fetchall()[0]
-    on_step("Reading lead times", 0.9)
-    lead = connection.execute(_LEADS).fetchnumpy()["lead_s"]
-    matches = dict(connection.execute(_FIRST_MATCHES).fetchall())
+    cells = _cells(rows)
     excluded = dict(connection.execute(excluded_sql).fetchall()) if excluded_sql else {}
-    connection.execute("DROP TABLE cohort_rows")
+    on_step("Summing by account", 0.8)
+    eligible = rows["status"] == ELIGIBLE
+    moments = ClusterMoments.from_arrays(*(rows[name][eligible] for name in ("converted", "signal", "cluster")))
+    on_step("Reading lead times", 0.9)
+    hits = eligible & (rows["signal"] == 1) & (rows["converted"] == 1)
     return CohortCounts(
         status_units=_by_status(cells) | excluded,
         months=_by_month(cells),
-        moments=ClusterMoments(clusters=int(moments[0]), **_named(moments[1:])),
-        lead_s=np.asarray(lead, dtype=np.int64),
-        first_matches={int(day): int(units) for day, units in matches.items()},
-        period_s=_period(cells),
+        moments=moments,
+        lead_s=(rows["outcome_at_s"][hits] - rows["matched_at_s"][hits]).astype(np.int64),
+        first_matches=_first_matches(rows),
+        period_s=_period(rows["t0_s"][eligible]),
     )
 
 
@@ -75,53 +81,45 @@ def time_to_outcome_s(connection: duckdb.DuckDBPyConnection, sql: str) -> NDArra
     return np.asarray(connection.execute(sql).fetchnumpy()["seconds"], dtype=np.int64)
 
 
-_CELLS: Final = """
-    SELECT r.month, r.status, r.signal, r.converted, COUNT(*) AS units, MIN(r.t0_s) AS first_s, MAX(r.t0_s) AS last_s
-    FROM cohort_rows AS r GROUP BY r.month, r.status, r.signal, r.converted"""
-
-_MOMENTS: Final = f"""
-    SELECT COUNT(*), {", ".join(f"COALESCE(SUM({_PARTS[x]} * {_PARTS[y]}), 0)" for x, y in MOMENT_NAMES)}
-    FROM (SELECT r.cluster,
-            CAST(SUM(r.signal * r.converted) AS BIGINT) AS a, CAST(SUM(r.signal) AS BIGINT) AS n,
-            CAST(SUM((1 - r.signal) * r.converted) AS BIGINT) AS c, CAST(SUM(1 - r.signal) AS BIGINT) AS m
-          FROM cohort_rows AS r WHERE r.status = {ELIGIBLE} GROUP BY r.cluster) AS g"""
-
-_LEADS: Final = f"""
-    SELECT r.outcome_at_s - r.matched_at_s AS lead_s FROM cohort_rows AS r
-    WHERE r.status = {ELIGIBLE} AND r.signal = 1 AND r.converted = 1"""
-
-_FIRST_MATCHES: Final = f"""
-    SELECT CAST(FLOOR(f.first_s / 86400) AS INT) AS day, COUNT(*) AS units
-    FROM (SELECT r.unit AS unit, MIN(r.matched_at_s) AS first_s FROM cohort_rows AS r
-          WHERE r.signal = 1 AND r.status IN ({ELIGIBLE}, {NOT_AT_RISK}, {IMMATURE}) AND r.matched_at_s < r.outcome_at_s
-          GROUP BY r.unit) AS f
-    GROUP BY CAST(FLOOR(f.first_s / 86400) AS INT)"""
+def _cells(rows: Rows) -> Cells:
+    """Return (month, status, signal, converted, units), sorted."""
+    code = ((rows["month"].astype(np.int64) * _STATUSES + rows["status"]) * 2 + rows["signal"]) * 2 + rows["converted"]
+    codes, units = np.unique(code, return_counts=True)
+    found = []
+    for each, count in zip(codes.tolist(), units.tolist(), strict=True):
+        month_and_status, flags = divmod(each, 4)
+        found.append((*divmod(month_and_status, _STATUSES), *divmod(flags, 2), count))
+    return found
 
 
-def _named(values: tuple[Any, ...]) -> dict[str, int]:
-    return {name: int(value) for name, value in zip(MOMENT_NAMES, values, strict=True)}
+def _first_matches(rows: Rows) -> dict[int, int]:
+    """Count units by the epoch day of their first match; matches after the outcome are none."""
+    known = np.isin(rows["status"], (ELIGIBLE, NOT_AT_RISK, IMMATURE)) & (rows["signal"] == 1)
+    chosen = known & (rows["matched_at_s"] < rows["outcome_at_s"])
+    unit, at_s = rows["unit"][chosen], rows["matched_at_s"][chosen]
+    order = np.lexsort((at_s, unit))
+    _, first = np.unique(unit[order], return_index=True)
+    days, units = np.unique(at_s[order][first] // DAY_S, return_counts=True)
+    return dict(zip(days.tolist(), units.tolist(), strict=True))
 
 
-def _by_status(cells: list[tuple[Any, ...]]) -> dict[int, int]:
+def _by_status(cells: Cells) -> dict[int, int]:
     found: dict[int, int] = {}
-    for _, status, _, _, units, _, _ in cells:
+    for _, status, _, _, units in cells:
         found[status] = found.get(status, 0) + units
     return found
 
 
-def _by_month(cells: list[tuple[Any, ...]]) -> dict[int, TwoByTwo]:
+def _by_month(cells: Cells) -> dict[int, TwoByTwo]:
     found: dict[int, TwoByTwo] = {}
-    for month, status, signal, converted, units, _, _ in sorted(cells):
+    for month, status, signal, converted, units in cells:
         if status != ELIGIBLE:
             continue
         hit = units if converted else 0
         row = TwoByTwo(hit, units, 0, 0) if signal else TwoByTwo(0, 0, hit, units)
-        found[int(month)] = found.get(int(month), TwoByTwo(0, 0, 0, 0)) + row
+        found[month] = found.get(month, TwoByTwo(0, 0, 0, 0)) + row
     return found
 
 
-def _period(cells: list[tuple[Any, ...]]) -> tuple[int, int] | None:
-    eligible = [(first, last) for _, status, _, _, _, first, last in cells if status == ELIGIBLE]
-    if not eligible:
-        return None
-    return min(first for first, _ in eligible), max(last for _, last in eligible)
+def _period(t0_s: NDArray[np.int64]) -> tuple[int, int] | None:
+    return (int(t0_s.min()), int(t0_s.max())) if t0_s.size else None

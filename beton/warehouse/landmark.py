@@ -2,7 +2,7 @@
 
 Every identified unit gets one row (``after signup``) or one row per week (``any time``) with the same columns:
 ``unit``, ``cluster``, ``month``, ``t0_s`` (the landmark itself for weeks), ``status``, ``signal``, ``converted``,
-``matched_at_s`` and ``outcome_at_s``. The engine aggregates the rows; only counts leave it.
+``matched_at_s`` and ``outcome_at_s``. ``counts`` aggregates the rows; only counts go further.
 """
 
 from __future__ import annotations
@@ -109,15 +109,15 @@ def time_to_outcome_sql(unit: Unit, outcome: Outcome, dialect: str = "duckdb") -
 
 def _rows(clock: Clock, start_s: int) -> str:
     """Give every row its standing, signal and outcome; the outcome window opens ``start_s`` after ``t0_s``."""
-    opens = f"v.t0_s + {start_s}"
+    opens, closes = f"v.t0_s + {start_s}", f"v.t0_s + {start_s + clock.horizon_s}"
     return f"""
         SELECT v.unit, v.cluster, v.month, v.t0_s,
             CASE WHEN v.t0_s < {clock.outcomes_since_s} THEN {UNRECORDED}
                  WHEN v.outcome_at_s < {opens} THEN {NOT_AT_RISK}
-                 WHEN {opens} + {clock.horizon_s} > {clock.data_end_s} THEN {IMMATURE}
+                 WHEN {closes} > {clock.data_end_s} THEN {IMMATURE}
                  ELSE {ELIGIBLE} END AS status,
             CASE WHEN v.match_s < {NEVER} THEN 1 ELSE 0 END AS signal,
-            CASE WHEN v.outcome_at_s >= {opens} AND v.outcome_at_s < {opens} + {clock.horizon_s}
+            CASE WHEN v.outcome_at_s >= {opens} AND v.outcome_at_s < {closes}
                  THEN 1 ELSE 0 END AS converted,
             CASE WHEN v.match_s < {NEVER} THEN v.t0_s + v.match_s ELSE {NEVER} END AS matched_at_s,
             v.outcome_at_s
@@ -212,6 +212,8 @@ def _weeks(clock: Clock) -> str:
     first, last = ((at - MONDAY_S) // WEEK_S for at in (clock.outcomes_since_s, clock.data_end_s))
     if last - first > MAX_WEEKS:
         raise InputError(f"more than {MAX_WEEKS} weeks of data; set outcomes_since in the mapping to a later date")
-    mondays = [(week, datetime.fromtimestamp(week * WEEK_S + MONDAY_S, UTC)) for week in range(first, last + 1)]
+    mondays = [
+        (week, datetime.fromtimestamp(week * WEEK_S + MONDAY_S, UTC)) for week in range(first, max(first, last) + 1)
+    ]
     values = ", ".join(f"({week}, {day.year * 100 + day.month})" for week, day in mondays)
     return f"SELECT n.week AS week, n.month AS month FROM (VALUES {values}) AS n(week, month)"

@@ -35,16 +35,18 @@ _DETAILS: Final = {
 
 
 def members(
-    connection: duckdb.DuckDBPyConnection, cohort_sql: str, unit: Unit
+    connection: duckdb.DuckDBPyConnection, cohort_sql: str, unit: Unit, data_end_s: int
 ) -> tuple[tuple[str, ...], list[tuple[object, ...]]]:
     """Return header and rows: identity, when the signal first matched, standing in the backtest, outcome time.
 
-    Times are ISO 8601 in UTC; one row per unit, ordered by the time of the match.
+    Times are ISO 8601 in UTC; one row per unit, ordered by the time of the match. A condition that will only be certain
+    after ``data_end_s`` (not done *yet*) is carried by nobody.
     """
     names, query = _DETAILS[unit]
     carriers = f"""SELECT r.unit, MIN(r.matched_at_s) AS matched_at_s, MIN(r.status) AS status,
             MAX(r.converted) AS converted, MIN(r.outcome_at_s) AS outcome_at_s
-        FROM ({cohort_sql}) AS r WHERE r.signal = 1 AND r.status <> {INTERNAL} GROUP BY r.unit"""
+        FROM ({cohort_sql}) AS r
+        WHERE r.signal = 1 AND r.status <> {INTERNAL} AND r.matched_at_s <= {data_end_s} GROUP BY r.unit"""
     rest = "s.matched_at_s, s.status, s.converted, s.outcome_at_s"
     found = connection.execute(f"WITH carriers AS ({carriers}) {query.format(rest=rest)}").fetchall()
     header = (*names, "matched_at", "standing", "converted_in_window", "first_outcome_at")

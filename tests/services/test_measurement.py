@@ -449,17 +449,19 @@ def test_a_plain_behaviour_needs_no_caution() -> None:
     assert kinds() == []
 
 
-def test_a_property_as_of_now_may_leak_and_a_dated_one_not() -> None:
+def test_a_property_may_leak_whether_as_of_now_or_dated_and_says_how() -> None:
     event = {"event": "onboarding_completed", "within_days": 3}
     mixed = signal(when={"all": [event, trait("role"), {"not": trait("plan")}, trait("plan")]})
-    note = evidence_of(question(mixed), counts()).notes[0]
+    now, dated = evidence_of(question(mixed), counts()).notes
 
-    assert (note.kind, note.text.split(":")[0]) == ("may_leak", "plan")
-    assert kinds(about=signal(when={"all": [event, trait("role")]})) == []
+    assert (now.kind, now.text.split(":")[0]) == ("may_leak", "plan")
+    assert "as of now" in now.text
+    assert (dated.kind, dated.text.split(":")[0]) == ("may_leak", "role")
+    assert "set after the landmark are not used" in dated.text
 
 
 def test_a_trait_is_called_fit() -> None:
-    assert kinds(about=signal(when=trait("role"))) == ["fit"]
+    assert kinds(about=signal(when=trait("role"))) == ["may_leak", "fit"]
 
 
 def test_weekly_landmarks_and_missing_contacts_are_said() -> None:
