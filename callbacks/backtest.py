@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from dash import ALL, Dash, Input, Output, State, html, no_update
+from dash import ALL, ClientsideFunction, Dash, Input, Output, State, html, no_update
 from dash.exceptions import PreventUpdate
 
 from beton.errors import BetonError, InputError
@@ -16,7 +16,7 @@ from beton.model.words import sentence
 from beton.services import Services
 from beton.services.backtests import Report
 from callbacks import guards
-from layouts import ids, routes
+from layouts import ids
 from layouts.backtest import backtest
 from layouts.builder import builder
 from layouts.result_view import LEAVES, leaves
@@ -30,6 +30,7 @@ FIELDS = {"slice": "field", "intent": ALL, "key": ALL, "at": ALL}
 ERRORS = {**FIELDS, "slice": "field-error"}
 Answer = tuple[Any, Any, Any]  # the draft, the builder's rows, the run to start
 EMPTY_SENTENCE = "Choose an event or a property to begin."
+MOST_PRESSES = 20  # of one button while an answer was on its way; a forged count may be anything
 
 
 def draw(route: Route, services: Services, states: Mapping[str, Any]) -> html.Div:
@@ -105,7 +106,7 @@ def _register_draft(app: Dash, services: Services) -> None:
             after = replace(after, attempted=True)
         if after == before and not pressed and not wants_run:
             raise PreventUpdate
-        kept = no_update if after == before else encode(SLICES["draft"], after)
+        kept = no_update if after == before else _kept(after)
         rows = builder(after, services.workspace.manifest()) if pressed else no_update
         return kept, rows, {**_order(after, services), "clicks": run} if wants_run else no_update
 
@@ -133,8 +134,15 @@ def pending(buttons: list[dict[str, str]], clicks: list[int | None]) -> list[Eve
     return [
         Event(each["slice"], each["intent"], each["key"])
         for each, count in zip(buttons, clicks, strict=True)
-        for _ in range((count or 0) if each["intent"].startswith("add") else min(count or 0, 1))
+        for _ in range(min(count or 0, MOST_PRESSES if each["intent"].startswith("add") else 1))
     ]
+
+
+def _kept(draft: Draft) -> dict[str, Any]:
+    try:
+        return encode(SLICES["draft"], draft)
+    except ValueError as problem:
+        raise InputError("This signal is too large to keep; shorten its values or remove rows.") from problem
 
 
 def edited(draft: Draft, values: dict[tuple[str, str], Any], name: str, unit: str, pressed: list[Event]) -> Draft:
@@ -166,9 +174,10 @@ def _register_run(app: Dash, services: Services) -> None:
         prevent_initial_call=True,
     )
     def _show(asked: Any, search: str | None, pathname: str | None, shown: str | None) -> tuple[Any, ...]:
-        if guards.is_from(ids.RUN) and asked and "id" in asked:
+        if guards.is_from(ids.RUN):
+            if not asked or "id" not in asked:  # the draft was not sound
+                raise PreventUpdate
             report = services.backtests.run(from_dict(asked["definition"]), asked["id"])
-            guards.set_search(routes.search(Route(Page.BACKTEST, run_id=report.run_id)))
             return False, *_leaves(services, report).values()
         route = parse(pathname, search)
         if route.page is not Page.BACKTEST or route.run_id == shown:
@@ -185,22 +194,28 @@ def _register_run(app: Dash, services: Services) -> None:
         prevent_initial_call=True,
     )
     def _progress(_ticks: Any, asked: Any) -> tuple[float, str]:
-        record = services.backtests.status(asked["id"])
+        try:
+            record = services.backtests.status((asked or {}).get("id", ""))
+        except InputError as unknown:  # nothing runs here, or the run is not written down yet
+            raise PreventUpdate from unknown
         return record.progress, record.stage
 
 
 def _register_result(app: Dash, services: Services) -> None:
+    # In the browser: it knows whether the reader is still on the page that the answer was for.
+    app.clientside_callback(  # type: ignore[no-untyped-call]
+        ClientsideFunction("backtest", "address"), Input(ids.result("run-id"), "children"), prevent_initial_call=True
+    )
+
     @app.callback(
         Input(ids.BACKTEST_SAVE, "n_clicks"),
-        State(ids.URL, "search"),
-        State(ids.URL, "pathname"),
+        State(ids.result("run-id"), "children"),
         running=ids.BUSY,
         prevent_initial_call=True,
     )
-    def _save(clicks: Any, search: str | None, pathname: str | None) -> None:
+    def _save(clicks: Any, shown: str | None) -> None:
         guards.clicked(clicks)
-        run_id = parse(pathname, search).run_id
-        saved = services.signals.save_run(run_id or "")
+        saved = services.signals.save_run(shown or "")
         guards.show_toast("Signal saved", f"{saved.definition.name} is enabled.", "success")
         guards.go(href(Route(Page.SIGNAL, signal_id=saved.id)))
 

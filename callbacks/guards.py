@@ -44,14 +44,6 @@ def is_from(component_id: str) -> bool:
     return bool(ctx.triggered_id == component_id)
 
 
-def set_search(search: str) -> None:
-    """Put a query into the address.
-
-    Not an Output: the callback that calls this also listens to the query, and Dash would see a circle.
-    """
-    set_props(ids.URL, {"search": search})
-
-
 def go(address: str) -> None:
     """Send the browser to an address of the app, leaving the query behind."""
     set_props(ids.URL, {"pathname": address, "search": ""})

@@ -36,9 +36,16 @@ def register(app: Dash, services: Services) -> None:
     def _save(clicks: Any, version: Any, *values: Any) -> tuple[Any, ...]:
         guards.clicked(clicks)
         try:
-            record = services.settings.save_form(dict(zip(FIELDS, values, strict=True)), int(version))
+            record = services.settings.save_form(dict(zip(FIELDS, values, strict=True)), _opened(version))
         except InputError as problem:
             guards.as_toast(problem)
             return version, *(problem.fields.get(name, "") for name in FIELDS)
         guards.show_toast("Settings saved", "Verdicts and projections follow them from now on.", "success")
         return record.version, *([""] * len(FIELDS))
+
+
+def _opened(version: object) -> int:
+    """Return the version the form was opened with: it comes from the browser, and 0 is the lowest there is."""
+    if not isinstance(version, int) or version < 0:
+        raise InputError("The form has lost its version: reload the page and save again.")
+    return version

@@ -65,6 +65,7 @@ def _top(interval: Interval) -> float:
 def _interval_trace(rows: Sequence[tuple[str, float, Interval]], strong: bool) -> dict[str, Any]:
     points = [max(lift, _NARROWEST_RATIO) for _, lift, _ in rows]
     lowest = [max(interval.lower, _NARROWEST_RATIO) for _, _, interval in rows]
+    highest = [max(_top(interval), _NARROWEST_RATIO) for _, _, interval in rows]
     return {
         "type": "scatter",
         "mode": "markers",
@@ -74,7 +75,7 @@ def _interval_trace(rows: Sequence[tuple[str, float, Interval]], strong: bool) -
         "error_x": {
             "type": "data",
             "symmetric": False,
-            "array": [_top(interval) - point for point, (_, _, interval) in zip(points, rows, strict=True)],
+            "array": [high - point for point, high in zip(points, highest, strict=True)],
             "arrayminus": [point - low for point, low in zip(points, lowest, strict=True)],
             "thickness": 2 if strong else 1,
             "width": 0,

@@ -79,7 +79,8 @@ VERDICT_STATUS: Final[dict[str, Status]] = {
 def leaves(report: Report, min_lift: float) -> dict[str, Any]:
     """Return the value of every leaf in ``LEAVES``."""
     evidence, reading = report.evidence, report.reading
-    values = dict.fromkeys(LEAVES) | _about(evidence, reading) | _figures(evidence, min_lift)
+    values = dict.fromkeys(LEAVES) | {"run-id": report.run_id}
+    values |= _about(evidence, reading) | _figures(evidence, min_lift)
     if isinstance(evidence.result, NotMeasurable):
         return values | {"numbers": True}
     return values | _statistics(evidence.result) | _revenue(evidence, reading) | {"numbers": False}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -14,6 +15,12 @@ from shell_fakes import FakeSettings, services
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from app import create_app
+from beton.bootstrap import build_services
+from beton.config import Settings
+from beton.demo.company import write
+from beton.demo.sizes import CompanySize
+from beton.model.signal import load
+from beton.services import Services
 
 OWN_HOSTS = {"127.0.0.1", "localhost"}
 FLAGS = (
@@ -76,6 +83,23 @@ def serve() -> Iterator[Serve]:
 def shell_url(serve: Serve, tmp_path_factory: pytest.TempPathFactory) -> str:
     """The app over a workspace that is a demo and has no signals yet."""
     return serve(create_app(services(tmp_path_factory.mktemp("data")), FakeSettings()).server)
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Services:
+    """A fifth of the demo company with one saved signal."""
+    folder = tmp_path_factory.mktemp("demo")
+    services = build_services(Settings(data_dir=folder / "data"))
+    write(folder / "files", size=CompanySize().scaled(0.2))
+    services.workspace.import_files(folder / "files" / "mapping.yaml")
+    services.signals.save(load(next(Path(folder / "files" / "signals").glob("01-*.yaml"))), demo=True)
+    services.backtests.warm()
+    return services
+
+
+@pytest.fixture(scope="session")
+def demo_url(serve: Serve, demo: Services) -> str:
+    return serve(create_app(demo, FakeSettings()).server)
 
 
 @pytest.fixture(autouse=True)

@@ -3,39 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
-from shell_fakes import FakeSettings
 
-from app import create_app
-from beton.bootstrap import build_services
-from beton.config import Settings
-from beton.demo.company import write
-from beton.demo.sizes import CompanySize
-from beton.model.signal import load
 from beton.services import Services
-
-Serve = Callable[[Any], str]
-
-
-@pytest.fixture(scope="session")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Services:
-    folder = tmp_path_factory.mktemp("demo")
-    services = build_services(Settings(data_dir=folder / "data"))
-    write(folder / "files", size=CompanySize().scaled(0.2))
-    services.workspace.import_files(folder / "files" / "mapping.yaml")
-    services.signals.save(load(next(Path(folder / "files" / "signals").glob("01-*.yaml"))), demo=True)
-    services.backtests.warm()
-    return services
-
-
-@pytest.fixture(scope="session")
-def demo_url(serve: Serve, demo: Services) -> str:
-    return serve(create_app(demo, FakeSettings()).server)
 
 
 def row(page: Page, number: int) -> Locator:

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from test_result_view import CASES, HOSTILE, REFUSED, evidence, inside, report, texts
+from test_signals_page import saved
+
+from beton.services.signals import SignalReport
+from layouts import ids
+from layouts.signal_detail import signal_detail
+
+
+def ids_of(page: Any) -> Counter[str]:
+    return Counter(str(each.id) for each in inside(page) if hasattr(each, "id"))
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_every_kind_of_result_is_drawn_with_ids_used_once(case: str) -> None:
+    found = ids_of(signal_detail(SignalReport(saved(), report(CASES[case]), None), 1.5))
+
+    assert [owner for owner, number in found.items() if number > 1] == []
+    assert {ids.DETAIL_STATUS, ids.DETAIL_TOGGLE_TEXT, ids.DETAIL_DOWNLOAD} <= set(found)
+    assert {str(ids.event("signal", intent, "sig_001")) for intent in ("toggle", "export")} <= set(found)
+
+
+def test_a_signal_the_data_cannot_answer_says_why_and_can_still_be_switched() -> None:
+    page = signal_detail(SignalReport(saved(), None, f"'{HOSTILE}' is not in the data"), 1.5)
+
+    assert f"'{HOSTILE}' is not in the data" in texts(page)
+    assert str(ids.event("signal", "toggle", "sig_001")) in ids_of(page)
+    assert ids.result("lift") not in ids_of(page)
+
+
+def test_a_refusal_shows_its_sentence_and_no_figures() -> None:
+    page = signal_detail(SignalReport(saved(), report(REFUSED), None), 1.5)
+
+    assert "No eligible users carry this signal." in texts(page)
+    assert ids.result("arr") not in ids_of(page)
+    assert ids.result("funnel-figure") in ids_of(page)
+
+
+def test_demo_signals_say_so_and_others_do_not() -> None:
+    for demo in (True, False):
+        page = signal_detail(SignalReport(saved(demo=demo), report(evidence()), None), 1.5)
+        assert ("DEMO" in texts(page)) is demo
+
+
+def test_a_stale_result_carries_a_warning() -> None:
+    why = "measured on snapshot a; the data is now b"
+    stale = replace(report(evidence()), stale_because=why)
+    assert why in texts(signal_detail(SignalReport(saved(), stale, None), 1.5))
+
+
+def test_hostile_definitions_are_text() -> None:
+    about = saved(HOSTILE[:60], description=HOSTILE, source=HOSTILE[:60])
+    page = signal_detail(SignalReport(about, report(evidence()), None), 1.5)
+
+    assert {HOSTILE[:60], HOSTILE} <= set(texts(page))
+    assert [type(each).__name__ for each in inside(page) if type(each).__name__ in ("Markdown", "Iframe")] == []
+
+
+@pytest.mark.parametrize(("enabled", "status", "action"), [(True, "Enabled", "Disable"), (False, "Disabled", "Enable")])
+def test_the_switch_names_what_it_would_do(enabled: bool, status: str, action: str) -> None:
+    page = signal_detail(SignalReport(saved(enabled=enabled), report(evidence()), None), 1.5)
+    by_id = {str(each.id): each for each in inside(page) if hasattr(each, "id")}
+    assert by_id[ids.DETAIL_STATUS].children == status
+    assert by_id[ids.DETAIL_TOGGLE_TEXT].children == action
