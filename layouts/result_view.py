@@ -42,6 +42,7 @@ LEAVES: Final[dict[str, str]] = {
     "points-sub": "children",
     "lead": "children",
     "lead-sub": "children",
+    "unit": "children",
     "users-with": "children",
     "users-without": "children",
     "converted-with": "children",
@@ -100,11 +101,19 @@ def _about(evidence: Evidence, reading: Reading) -> dict[str, Any]:
         "title": passport.definition["name"],
         "words": passport.words,
         "clock": clock,
+        "unit": unit_word(evidence),
         "verdict": verdict.label,
         "verdict-box": VERDICT_STATUS[verdict.label],
         "reason": verdict.reason + missing_words(reading),
         "notes": [html.Li(note.text) for note in evidence.notes],
     }
+
+
+def unit_word(evidence: Evidence) -> str:
+    """Return what was counted."""
+    if evidence.cohort.timing == "any time":
+        return "User-weeks"
+    return "Accounts" if evidence.cohort.unit == "account" else "Users"
 
 
 def missing_words(reading: Reading) -> str:
@@ -277,7 +286,7 @@ def comparison(at: Placed) -> html.Section:
     """Return the two arms side by side."""
     rows = [
         [label, at.text(f"{name}-with"), at.text(f"{name}-without")]
-        for label, name in (("Users", "users"), ("Converted", "converted"), ("Conversion rate", "rate"))
+        for label, name in ((at.text("unit"), "users"), ("Converted", "converted"), ("Conversion rate", "rate"))
     ]
     return card("Comparison", table("Conversion with and without the signal", ["", "With signal", "Without"], rows))
 

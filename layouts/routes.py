@@ -77,11 +77,6 @@ def parse(pathname: str | None, search: str | None = "") -> Route:
     return Route(PATHS[name])
 
 
-def search(route: Route) -> str:
-    """Return the query of a route's address, with its question mark."""
-    return "?" + href(route).partition("?")[2]
-
-
 def href(route: Route) -> str:
     """Return the address of a route, base path included."""
     base = BASE_PATH.get().rstrip("/")

@@ -117,7 +117,7 @@ def _proof(report: Report, min_lift: float) -> list[Any]:
 
 def _arms(at: Placed) -> html.Div:
     def arm(title: str, name: str) -> html.Div:
-        shown = (("Users", "users"), ("Converted", "converted"), ("Rate", "rate"))
+        shown = ((at.values.get("unit", "Users"), "users"), ("Converted", "converted"), ("Rate", "rate"))
         rows = [at.fact(label, f"{leaf}-{name}") for label, leaf in shown]
         return html.Div([html.H3(title, className="arm-title"), html.Dl(rows, className="facts")], className="arm")
 

@@ -28,7 +28,7 @@ COLUMNS = [
     column("name", "Signal", "link", minWidth=230, flex=1),
     column("lift", "Lift", "lift", minWidth=80, maxWidth=90),
     column("interval", "95% CI", minWidth=124, maxWidth=140, sortable=False, type="rightAligned"),
-    column("units", "Users", "integer", minWidth=86, maxWidth=110),
+    column("units", "With signal", "integer", minWidth=86, maxWidth=110),
     column("leads", "Leads/mo", "decimal", minWidth=100, maxWidth=120),
     column("arr", "Est ARR", "money", minWidth=98, maxWidth=120),
     column("verdict", "Verdict", minWidth=104, maxWidth=150),

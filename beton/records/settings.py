@@ -52,7 +52,7 @@ class SettingsRepository:
 
 
 def _replace(connection: Connection, values: dict[str, object], expected_version: int) -> bool:
-    if expected_version > 0:
+    if expected_version != 0:
         changed = connection.execute(update(table).where(table.c.version == expected_version).values(values))
         return changed.rowcount == 1
     try:

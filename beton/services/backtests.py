@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import time
 import uuid
 from dataclasses import dataclass
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from beton.warehouse.reader import Warehouse
 
 SILENCE: Final = timedelta(minutes=5)  # no query of a backtest is allowed to be quiet for longer
+RUN_ID: Final = re.compile(r"[0-9a-f]{32}")
 BEAT_S: Final = 0.2
 
 
@@ -73,6 +75,8 @@ class Backtests:
             NoDataError: nothing has been imported.
         """
         run_id = run_id or uuid.uuid4().hex
+        if not RUN_ID.fullmatch(run_id):
+            raise InputError("A run's id is 32 hex digits; leave it out to have one made.")
         settings = self._settings.read()
         question, request_hash = self._ask(signal, settings)
         self._runs.start(

@@ -100,7 +100,7 @@ def _decided(evidence: Evidence, result: Measured, settings: CompanySettings) ->
     lower, smallest = result.lift_interval.lower, settings.min_lift
     span = f"95% interval {_times(lower, 2)} to {_times(upper, 2)}"
     if upper < 1:
-        return Verdict("Reject", f"Users with the signal convert less: {span}")
+        return Verdict("Reject", f"Those with the signal convert less: {span}")
     if upper < smallest:
         return Verdict("Reject", f"{span} stays below the minimum lift of {smallest:g}x")
     significant = lower > 1 and result.p_value < SIGNIFICANCE

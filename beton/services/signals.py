@@ -54,8 +54,8 @@ class Signals:
         return _saved(record)
 
     def save_run(self, run_id: str) -> SavedSignal:
-        """Save the definition that a run measured."""
-        return self.save(from_dict(dict(self._backtests.status(run_id).definition)))
+        """Save the definition that a run measured; InputError if it did not finish."""
+        return self.save(from_dict(self._backtests.report(run_id).evidence.passport.definition))
 
     def read(self, signal_id: str) -> SavedSignal:
         """Return one saved signal; InputError when there is none of that id."""
