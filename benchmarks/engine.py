@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from benchmarks.questions import OUTCOME, Question
 from beton.warehouse.compile import Catalogue, written
-from beton.warehouse.counts import CohortCounts, count_cohort
+from beton.warehouse.counts import CohortCounts, count_cohort, excluded_units
 from beton.warehouse.landmark import cohort_sql, excluded_sql
 from beton.warehouse.reader import Warehouse
 
@@ -18,13 +18,16 @@ class Engine:
 
     def __init__(self, warehouse: Warehouse) -> None:
         self._warehouse = warehouse
+        self._excluded: dict[int, int] | None = None
 
     def counts(self, question: Question) -> CohortCounts:
         """Return everything that a backtest counts."""
         manifest = self._warehouse.manifest()
         sql = cohort_sql(question.definition, OUTCOME, question.clock(manifest), Catalogue.of(manifest))
         with self._warehouse.connection() as connection:
-            return count_cohort(connection, sql, excluded_sql("user"), silent)
+            if self._excluded is None:
+                self._excluded = excluded_units(connection, excluded_sql("user"))
+            return count_cohort(connection, sql, self._excluded, silent)
 
     def counts_of_new_definition(self, question: Question) -> CohortCounts:
         """Return the same with every part of the statement parsed anew, as for a definition never seen before."""

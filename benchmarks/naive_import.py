@@ -18,7 +18,7 @@ from benchmarks.questions import Question
 from beton.demo.names import INTERNAL_DOMAIN
 from beton.model.manifest import Manifest
 from beton.warehouse.compile import NEVER
-from beton.warehouse.counts import CohortCounts, count_cohort
+from beton.warehouse.counts import CohortCounts, count_cohort, excluded_units
 from beton.warehouse.landmark import (
     ELIGIBLE,
     IMMATURE,
@@ -64,7 +64,8 @@ class NaiveImport:
     def counts(self, question: Question) -> CohortCounts:
         """Return everything that a backtest counts."""
         with self._connection.cursor() as cursor:
-            return count_cohort(cursor, _cohort_sql(question.key, question.clock(self._manifest)), _EXCLUDED, silent)
+            excluded = excluded_units(cursor, _EXCLUDED)
+            return count_cohort(cursor, _cohort_sql(question.key, question.clock(self._manifest)), excluded, silent)
 
 
 def _first(name: str, event: str, days: int, ordinal: int, where: str = "TRUE") -> str:

@@ -26,7 +26,7 @@ class Settings(BaseSettings):
     base_path: Annotated[str, AfterValidator(_prefix)] = Field(default="/", description="URL prefix behind a proxy")
     frame_ancestors: str = Field(default="'self'", description="origins that may embed the app (CSP frame-ancestors)")
     secret_key: str = Field(default="", description="signs sessions; needed as soon as more than one process serves")
-    warehouse_threads: int = Field(default=2, ge=1, le=64, description="DuckDB threads per process")
+    warehouse_threads: int = Field(default=1, ge=1, le=64, description="DuckDB threads per process")
 
     @classmethod
     def from_env(cls) -> Settings:

@@ -6,9 +6,10 @@ import contextlib
 import re
 import time
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from beton import clock
 from beton.errors import BetonError, InputError, NoDataError, WarehouseError
@@ -22,7 +23,7 @@ from beton.services.measurement import Question
 from beton.services.reading import Acv, Reading, read
 from beton.stats.proportions import TwoByTwo
 from beton.warehouse.compile import DIALECTS, Catalogue
-from beton.warehouse.counts import count_cohort, time_to_outcome_s
+from beton.warehouse.counts import count_cohort, excluded_units, time_to_outcome_s
 from beton.warehouse.deal_amounts import won_amounts
 from beton.warehouse.landmark import cohort_sql, excluded_sql, time_to_outcome_sql
 from beton.warehouse.members import members
@@ -58,7 +59,7 @@ class Backtests:
         self._warehouse = warehouse
         self._runs = runs
         self._settings = settings
-        self._waits: dict[tuple[str, Unit, Outcome], NDArray[np.int64]] = {}
+        self._answers: dict[tuple[str, str], Any] = {}
 
     def warm(self) -> None:
         """Do what only the first backtest of a process pays for: import the statistics, open the snapshot."""
@@ -161,15 +162,28 @@ class Backtests:
         )
 
     def _time_to_outcome_s(self, version: str, unit: Unit, outcome: Outcome) -> NDArray[np.int64]:
-        """Depends on the snapshot alone, so it is asked once per snapshot, unit and outcome."""
-        key = (version, unit, outcome)
-        waits = self._waits.get(key)
-        if waits is None:
-            with self._warehouse.connection() as connection:
-                waits = time_to_outcome_s(connection, time_to_outcome_sql(unit, outcome))
-            # A new dict, never a changed one: other threads may be reading the one at hand.
-            self._waits = {k: v for k, v in self._waits.items() if k[0] == version} | {key: waits}
+        sql = time_to_outcome_sql(unit, outcome)
+        waits: NDArray[np.int64] = self._once(version, sql, time_to_outcome_s)
         return waits
+
+    def _excluded(self, question: Question) -> dict[int, int]:
+        """Weeks exist only for units that are in a cohort, so nothing is left out of them."""
+        if question.cohort.timing == "any time":
+            return {}
+        sql = excluded_sql(question.cohort.unit)
+        units: dict[int, int] = self._once(question.manifest.version, sql, excluded_units)
+        return units
+
+    def _once(self, version: str, sql: str, ask: Callable[[Any, str], Any]) -> Any:
+        """Ask what depends on the snapshot alone, and keep the answer as long as the snapshot is current."""
+        key = (version, sql)
+        if key not in (kept := self._answers):
+            with self._warehouse.connection() as connection:
+                answer = ask(connection, sql)
+            # A new dict, never a changed one: other threads may be reading the one at hand.
+            kept = {k: v for k, v in self._answers.items() if k[0] == version} | {key: answer}
+            self._answers = kept
+        return kept[key]
 
     def _measure(self, question: Question, run_id: str) -> Evidence:
         spoke_at = time.monotonic()
@@ -183,9 +197,7 @@ class Backtests:
         with self._warehouse.connection() as connection:
             if self._warehouse.version() != question.manifest.version:
                 raise WarehouseError("The data was replaced while this backtest started; run it again.")
-            weekly = question.cohort.timing == "any time"
-            excluded = None if weekly else excluded_sql(question.cohort.unit)
-            counts = count_cohort(connection, question.sql, excluded, on_step)
+            counts = count_cohort(connection, question.sql, self._excluded(question), on_step)
         on_step("Working out the statistics", 0.95)
         return measurement.evidence_of(question, counts)
 

@@ -6,7 +6,7 @@ aggregate query takes longer than all of the counting.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -53,27 +53,34 @@ Step = Callable[[str, float], None]
 
 
 def count_cohort(
-    connection: duckdb.DuckDBPyConnection, cohort_sql: str, excluded_sql: str | None, on_step: Step
+    connection: duckdb.DuckDBPyConnection, cohort_sql: str, excluded: Mapping[int, int], on_step: Step
 ) -> CohortCounts:
-    """Run the cohort once and count its rows; ``on_step(name, share of the work done)`` before each part."""
+    """Run the cohort once and count its rows; ``on_step(name, share of the work done)`` before each part.
+
+    ``excluded`` are the units outside every cohort, by status (``excluded_units``).
+    """
     on_step("Building the cohort and evaluating the signal", 0.0)
     rows = connection.execute(cohort_sql).fetchnumpy()
     on_step("Counting conversions", 0.7)
     cells = _cells(rows)
-    excluded = dict(connection.execute(excluded_sql).fetchall()) if excluded_sql else {}
     on_step("Summing by account", 0.8)
     eligible = rows["status"] == ELIGIBLE
     moments = ClusterMoments.from_arrays(*(rows[name][eligible] for name in ("converted", "signal", "cluster")))
     on_step("Reading lead times", 0.9)
     hits = eligible & (rows["signal"] == 1) & (rows["converted"] == 1)
     return CohortCounts(
-        status_units=_by_status(cells) | excluded,
+        status_units=_by_status(cells) | dict(excluded),
         months=_by_month(cells),
         moments=moments,
         lead_s=(rows["outcome_at_s"][hits] - rows["matched_at_s"][hits]).astype(np.int64),
         first_matches=_first_matches(rows),
         period_s=_period(rows["t0_s"][eligible]),
     )
+
+
+def excluded_units(connection: duckdb.DuckDBPyConnection, sql: str) -> dict[int, int]:
+    """Return the units that ``excluded_sql`` counts, by status."""
+    return {int(status): int(units) for status, units in connection.execute(sql).fetchall()}
 
 
 def time_to_outcome_s(connection: duckdb.DuckDBPyConnection, sql: str) -> NDArray[np.int64]:

@@ -19,7 +19,7 @@ from beton.model.signal import from_dict
 from beton.stats.clustered import ClusterMoments
 from beton.stats.proportions import TwoByTwo
 from beton.warehouse.compile import Catalogue
-from beton.warehouse.counts import CohortCounts, count_cohort
+from beton.warehouse.counts import CohortCounts, count_cohort, excluded_units
 from beton.warehouse.deal_amounts import DealAmounts, won_amounts
 from beton.warehouse.landmark import Clock, cohort_sql, excluded_sql
 from beton.warehouse.reader import Warehouse
@@ -35,8 +35,8 @@ def counted(
     signal = from_dict({"name": "x", **definition})
     unit: Unit = signal.unit
     sql = cohort_sql(signal, Outcome(), cut, Catalogue.of(warehouse.manifest()))
-    excluded = None if signal.timing == "any time" else excluded_sql(unit)
     with warehouse.connection() as connection:
+        excluded = {} if signal.timing == "any time" else excluded_units(connection, excluded_sql(unit))
         return count_cohort(connection, sql, excluded, lambda *step: steps.append(step) if steps is not None else None)
 
 
