@@ -24,7 +24,7 @@ PAGES = {
     "/": "Dashboard",
     "/sources": "Data sources",
     "/signals": "Signals",
-    "/signals/none": "Page not found",
+    "/signals/none": "Signal not found",
     "/backtest": "Backtest",
     "/playbooks": "Playbooks",
     "/destinations": "Destinations",
@@ -284,7 +284,7 @@ def test_before_the_first_import(page: Page, serve: Serve, tmp_path: Path) -> No
 def test_below_a_prefix(page: Page, serve: Serve, tmp_path: Path) -> None:
     base = serve(create_app(services(tmp_path), FakeSettings(base_path="/apps/beton/")).server) + "/apps/beton"
     page.goto(base + "/signals/none")
-    arrived(page, "Page not found")
+    arrived(page, "Signal not found")
     expect(page.locator('nav [aria-current="page"]')).to_have_text(["Signals"])
     page.get_by_role("link", name="Playbooks").click()
     arrived(page, "Playbooks")
