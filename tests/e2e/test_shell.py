@@ -292,7 +292,7 @@ def test_below_a_prefix(page: Page, serve: Serve, tmp_path: Path) -> None:
     page.reload()
     arrived(page, "Playbooks")
     page.go_back()
-    arrived(page, "Page not found")
+    arrived(page, "Signal not found")
     page.goto(base)
     arrived(page, "Dashboard")
     expect(page.locator('nav [aria-current="page"]')).to_have_text(["Dashboard"])
