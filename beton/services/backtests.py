@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from beton import clock
 from beton.errors import BetonError, InputError, NoDataError, WarehouseError
 from beton.model.conditions import shown
-from beton.model.evidence import Evidence, Measured
+from beton.model.evidence import Evidence
 from beton.model.outcome import Outcome, Unit
 from beton.model.settings import CompanySettings
 from beton.model.signal import SignalDefinition, content_hash
@@ -129,10 +129,6 @@ class Backtests:
         if record.evidence is None:
             raise InputError(f"This backtest is {record.status}, so there is no result yet; run it again.")
         return self._report(run_id, Evidence.from_json(dict(record.evidence)), self._settings.read())
-
-    def compare(self, table: TwoByTwo) -> Measured:
-        """Return the statistics of one table, units taken as independent."""
-        return measurement.measure(table)
 
     def sql(self, signal: SignalDefinition, dialect: str = "duckdb") -> str:
         """Return the SQL that evaluates ``signal``, written for another engine's dialect if asked."""

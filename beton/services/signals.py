@@ -61,11 +61,6 @@ class Signals:
         """Return one saved signal; InputError when there is none of that id."""
         return _saved(self._repository.read(signal_id))
 
-    def find(self, definition: SignalDefinition) -> SavedSignal | None:
-        """Return the saved signal of the same meaning, if there is one."""
-        record = self._repository.find_by_hash(definition.meaning_hash())
-        return _saved(record) if record else None
-
     def all(self) -> list[SavedSignal]:
         """Return all saved signals, oldest first."""
         return [_saved(record) for record in self._repository.list()]

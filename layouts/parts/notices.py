@@ -13,24 +13,10 @@ from layouts.parts.icons import IconName, icon
 Status = Literal["healthy", "watch", "degrading", "disabled", "neutral", "demo", "rejected"]
 ToastKind = Literal["success", "error", "info"]
 
-_STATUS_WORDS: dict[str, str] = {
-    "healthy": "Healthy",
-    "watch": "Watch",
-    "degrading": "Degrading",
-    "disabled": "Disabled",
-    "neutral": "",
-    "demo": "DEMO",
-}
-
 
 def badge(text: Any, kind: Status = "neutral", id: ids.Id | None = None) -> html.Span:
     """Return a small pill with a coloured dot; the words say the same as the colour."""
     return html.Span(text, className="pill", **data(status=kind), **at(id))
-
-
-def status_pill(status: Status) -> html.Span:
-    """Return the pill of a signal's health."""
-    return badge(_STATUS_WORDS[status], status)
 
 
 def empty_state(title: str, text: Any, action: Any = None, command: str | None = None) -> html.Div:

@@ -17,6 +17,7 @@ from beton.model.outcome import Outcome
 from beton.model.signal import SignalDefinition, from_dict
 from beton.services import Services
 from beton.services.backtests import Report
+from beton.services.measurement import measure
 from beton.stats.proportions import TwoByTwo
 
 
@@ -329,7 +330,7 @@ def test_without_amounts_the_contract_value_stays_that_of_settings(
     assert "no won deal has an amount in USD" in found.source
 
 
-def test_one_table_is_compared_without_any_data(services: Services) -> None:
-    found = services.backtests.compare(TwoByTwo(177, 1_247, 304, 8_934))
+def test_one_table_is_compared_without_any_data() -> None:
+    found = measure(TwoByTwo(177, 1_247, 304, 8_934))
     assert found.lift == pytest.approx(4.171, abs=0.001)
     assert found.lift_interval.lower == pytest.approx(3.50, abs=0.005)

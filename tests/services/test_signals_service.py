@@ -37,8 +37,8 @@ def test_two_definitions_of_the_same_meaning_are_one_signal(services: Services) 
     assert twin == first
     assert other.id != first.id
     assert [saved.id for saved in services.signals.all()] == [first.id, other.id]
-    assert services.signals.find(signal(name="Third name")) == first
-    assert services.signals.find(signal(landmark_days=9)) is None
+    assert services.signals.save(signal(name="Third name")) == first
+    assert services.signals.save(signal(landmark_days=9)) != first
 
 
 @pytest.mark.parametrize(
