@@ -11,7 +11,7 @@ from typing import Any, Final, Literal, Self
 from beton.model.outcome import Outcome
 
 # Raise it whenever the tables of store.duckdb change shape: older snapshots are then refused, not misread.
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 
 Scope = Literal["user", "company", "event"]
 ValueType = Literal["text", "number", "boolean", "time"]

@@ -23,9 +23,12 @@ from beton.services.measurement import Question
 from beton.services.reading import Acv, Reading, read
 from beton.stats.proportions import TwoByTwo
 from beton.warehouse.compile import DIALECTS, Catalogue
-from beton.warehouse.counts import count_cohort, excluded_units, time_to_outcome_s
+from beton.warehouse.core.count import count_core
+from beton.warehouse.core.frame import Frame, frame
+from beton.warehouse.core.match import warm, why_not
+from beton.warehouse.counts import CohortCounts, count_cohort, excluded_units, time_to_outcome_s
 from beton.warehouse.deal_amounts import won_amounts
-from beton.warehouse.landmark import cohort_sql, excluded_sql, time_to_outcome_sql
+from beton.warehouse.landmark import Clock, cohort_sql, excluded_sql, time_to_outcome_sql
 from beton.warehouse.members import members
 
 if TYPE_CHECKING:
@@ -35,11 +38,13 @@ if TYPE_CHECKING:
     from beton.records.rows import RunRecord
     from beton.records.runs import RunRepository
     from beton.records.settings import SettingsRepository
+    from beton.warehouse.core.arrays import Core
     from beton.warehouse.reader import Warehouse
 
 SILENCE: Final = timedelta(minutes=5)  # no query of a backtest is allowed to be quiet for longer
 RUN_ID: Final = re.compile(r"[0-9a-f]{32}")
 BEAT_S: Final = 0.2
+KEPT_FRAMES: Final = 8
 
 
 @dataclass(frozen=True)
@@ -60,6 +65,7 @@ class Backtests:
         self._runs = runs
         self._settings = settings
         self._answers: dict[tuple[str, str], Any] = {}
+        self._frames: dict[tuple[str, Unit, Outcome, Clock], Frame] = {}
 
     def warm(self) -> None:
         """Do what only the first backtest of a process pays for: import the statistics, open the snapshot."""
@@ -67,6 +73,8 @@ class Backtests:
         with contextlib.suppress(NoDataError):
             manifest = self._warehouse.manifest()
             self._time_to_outcome_s(manifest.version, "user", manifest.conversion or Outcome())
+            if (core := self._warehouse.core()) is not None:
+                warm(core)
 
     def run(self, signal: SignalDefinition, run_id: str | None = None) -> Report:
         """Measure ``signal`` now and store the evidence under ``run_id`` (32 hex digits; made when not given).
@@ -153,8 +161,11 @@ class Backtests:
         waits = self._time_to_outcome_s(manifest.version, signal.unit, outcome)
         cohort = measurement.cohort_of(signal, outcome, waits, settings.sales_cycle_days)
         sql = cohort_sql(signal, outcome, measurement.clock_of(cohort, outcome, manifest), catalogue)
-        return Question(signal, outcome, cohort, manifest, sql), content_hash(
-            [signal.meaning_hash(), outcome.to_dict(), cohort.horizon_days, manifest.version, measurement.ENGINE]
+        core = self._warehouse.core()
+        by_core = core is not None and not why_not(core, signal, outcome)
+        engine = measurement.CORE_ENGINE if by_core else measurement.ENGINE
+        return Question(signal, outcome, cohort, manifest, sql, engine), content_hash(
+            [signal.meaning_hash(), outcome.to_dict(), cohort.horizon_days, manifest.version, engine]
         )
 
     def _time_to_outcome_s(self, version: str, unit: Unit, outcome: Outcome) -> NDArray[np.int64]:
@@ -190,12 +201,32 @@ class Backtests:
                 self._runs.beat(run_id, stage, progress, at=clock.now())
                 spoke_at = time.monotonic()
 
-        with self._warehouse.connection() as connection:
-            if self._warehouse.version() != question.manifest.version:
-                raise WarehouseError("The data was replaced while this backtest started; run it again.")
-            counts = count_cohort(connection, question.sql, self._excluded(question), on_step)
+        counts = self._count(question, on_step)
         on_step("Working out the statistics", 0.95)
         return measurement.evidence_of(question, counts)
+
+    def _count(self, question: Question, on_step: Callable[[str, float], None]) -> CohortCounts:
+        with self._warehouse.connection() as connection:
+            core = self._warehouse.core()
+            if self._warehouse.version() != question.manifest.version:
+                raise WarehouseError("The data was replaced while this backtest started; run it again.")
+            excluded = self._excluded(question)
+            if core is None or question.engine != measurement.CORE_ENGINE:
+                return count_cohort(connection, question.sql, excluded, on_step)
+        on_step("Building the cohort and evaluating the signal", 0.0)
+        landmark_s = measurement.clock_of(question.cohort, question.outcome, question.manifest).landmark_s
+        return count_core(core, question.signal, self._frame(core, question), landmark_s, excluded)
+
+    def _frame(self, core: Core, question: Question) -> Frame:
+        """The cohort without its signal; the last few are kept, because signals of one landmark share theirs."""
+        cut = measurement.clock_of(question.cohort, question.outcome, question.manifest)
+        key = (question.manifest.version, question.cohort.unit, question.outcome, cut)
+        found = self._frames.get(key)
+        if found is None:
+            found = frame(core, question.cohort.unit, question.outcome, cut)
+            kept = {k: v for k, v in self._frames.items() if k[0] == key[0]}
+            self._frames = dict([*kept.items()][1 - KEPT_FRAMES :]) | {key: found}
+        return found
 
     def _report(self, run_id: str, evidence: Evidence, settings: CompanySettings) -> Report:
         return Report(run_id, evidence, read(evidence, settings, self.acv(settings)), self._stale(evidence))

@@ -45,6 +45,7 @@ from beton.warehouse.landmark import (
 )
 
 ENGINE: Final = "sql-1"
+CORE_ENGINE: Final = "core-1"
 GAP_DAYS: Final = 1.0
 HORIZON_QUANTILE: Final = 0.8
 LEAD_MONTHS: Final = 3
@@ -63,16 +64,20 @@ def cohort_of(
     signal: SignalDefinition, outcome: Outcome, time_to_outcome_s: NDArray[np.int64], sales_cycle_days: int
 ) -> Cohort:
     """Fix L, gap and H: H is the larger of the sales cycle and the 80th percentile of observed time to outcome."""
+    horizon, source = horizon_of(outcome, time_to_outcome_s, sales_cycle_days)
+    return Cohort(signal.unit, signal.timing, signal.landmark_days, GAP_DAYS, horizon, source)
+
+
+def horizon_of(outcome: Outcome, time_to_outcome_s: NDArray[np.int64], sales_cycle_days: int) -> tuple[float, str]:
+    """Return the length of the outcome window in days, and where it comes from."""
     observed = (
         math.ceil(float(np.quantile(time_to_outcome_s, HORIZON_QUANTILE)) / DAY_S) if time_to_outcome_s.size else 0
     )
     if outcome.horizon_days is not None:
-        horizon, source = outcome.horizon_days, "set with the outcome"
-    elif observed > sales_cycle_days:
-        horizon, source = observed, f"80th percentile of {time_to_outcome_s.size:,} observed times to outcome"
-    else:
-        horizon, source = sales_cycle_days, "the sales cycle in Settings"
-    return Cohort(signal.unit, signal.timing, signal.landmark_days, GAP_DAYS, horizon, source)
+        return outcome.horizon_days, "set with the outcome"
+    if observed > sales_cycle_days:
+        return observed, f"80th percentile of {time_to_outcome_s.size:,} observed times to outcome"
+    return sales_cycle_days, "the sales cycle in Settings"
 
 
 def clock_of(cohort: Cohort, outcome: Outcome, manifest: Manifest) -> Clock:
@@ -96,6 +101,7 @@ class Question:
     cohort: Cohort
     manifest: Manifest
     sql: str
+    engine: str = ENGINE
 
 
 def evidence_of(question: Question, counts: CohortCounts) -> Evidence:
@@ -111,7 +117,7 @@ def evidence_of(question: Question, counts: CohortCounts) -> Evidence:
             snapshot_version=manifest.version,
             workspace=manifest.name,
             demo=manifest.demo,
-            engine=ENGINE,
+            engine=question.engine,
             outcome=question.outcome,
             sql=question.sql,
         ),

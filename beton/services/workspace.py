@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from beton.errors import ImportRefused, NoDataError
+from beton.errors import ImportRefused, NoDataError, WarehouseError
 from beton.model.signal import load
 
 if TYPE_CHECKING:
@@ -74,7 +74,12 @@ class Workspace:
         """Write the simulated company's files, import them like any others, and save its ten signals."""
         from beton.demo.company import write
 
-        current = self.manifest_or_none()
+        try:
+            current = self.manifest_or_none()
+        except WarehouseError as problem:
+            if not replace:
+                raise WarehouseError(f"{problem} `beton demo --replace` puts the demo company in its place.") from problem
+            current = None
         if current is not None and not current.demo and not replace:
             raise ImportRefused(
                 f"This workspace holds {current.name!r}: pass --replace to put the demo company in its place, "

@@ -307,7 +307,7 @@ class _AfterSignup(_Writer):
         inside = f"{self.rows(node)} AND e.rel_s >= 0 AND {self.clock} < {self.window_s(node)}"
         if node.op in ACTIVITY_OPS:
             return self._distinct_periods(node, inside)
-        at_least = _threshold(node)
+        at_least = threshold(node)
         if not node.where:
             return f"SELECT e.user_key, {self.clock} AS match_s FROM {self.source} WHERE {inside} AND e.n = {at_least}"
         if at_least == 1:
@@ -359,11 +359,11 @@ class _Weekly(_Writer):
             f"FROM store.events AS e JOIN store.users AS o ON o.user_key = e.user_key "
             f"CROSS JOIN (VALUES {steps}) AS s(step) "
             f"WHERE {self.rows(node)} AND e.rel_s >= 0 AND {landmark} - {window} <= {at} "
-            f"GROUP BY e.user_key, {first} + s.step HAVING {counted} >= {_threshold(node)}"
+            f"GROUP BY e.user_key, {first} + s.step HAVING {counted} >= {threshold(node)}"
         )
 
 
-def _threshold(node: EventCondition) -> int:
+def threshold(node: EventCondition) -> int:
     """How many rows make the leaf true, or, for the negative operators, break it."""
     value = node.value or 0
     return {"count <=": value + 1, "completed": 1, "not completed": 1}.get(node.op, value)

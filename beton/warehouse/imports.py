@@ -18,6 +18,8 @@ from beton.model.manifest import SCHEMA_VERSION, Manifest, SourceFile
 from beton.model.mapping import FIELDS, Column, Constant, Mapping, Source
 from beton.warehouse import build, facts
 from beton.warehouse.connection import literal, workbench
+from beton.warehouse.core.arrays import CORE_FOLDER
+from beton.warehouse.core.build import write_core
 from beton.warehouse.snapshot import MANIFEST_FILE, REJECTS_FILE, STORE_FILE, SnapshotStore
 from beton.warehouse.sources import REJECTS_DDL, SourceTable, find_sources, load_raw, sha256
 from beton.warehouse.staging import REJECT_REASONS, StagedTable, keep_rejects, stage, stage_nothing
@@ -230,6 +232,8 @@ def _build(
         ]
         manifest = facts.describe_snapshot(connection, mapping, work.staged, files, version, clock.now())
         connection.execute(f"COPY scratch.rejects TO {literal(str(folder / REJECTS_FILE))} (FORMAT parquet)")
+        report(0.9, "Laying out arrays")
+        write_core(connection, folder / CORE_FOLDER)
         connection.execute("USE memory; CHECKPOINT snapshot; DETACH snapshot")
     (folder / MANIFEST_FILE).write_text(manifest.to_json(), encoding="utf-8")
     return manifest

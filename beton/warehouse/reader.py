@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from beton.errors import NoDataError, WarehouseError
 from beton.model.manifest import Manifest
 from beton.warehouse.connection import open_snapshot
+from beton.warehouse.core.arrays import CORE_FOLDER, Core, open_core
 from beton.warehouse.snapshot import STORE_FILE, SnapshotStore
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ class Warehouse:
         self._threads = threads
         self._lock = threading.Lock()
         self._open: _Open | None = None
+        self._core: tuple[str, Core | None] | None = None
         # A connection that came through a fork has lost its threads: freeing it would wait for them forever.
         self._inherited: list[_Open] = []
 
@@ -80,6 +82,15 @@ class Warehouse:
             cursor = self._refresh().root.cursor()
         cursor.execute("USE snapshot")
         return cursor
+
+    def core(self) -> Core | None:
+        """Return the arrays of the current snapshot, None if it was built without; errors as for ``manifest``."""
+        with self._lock:
+            name = self._refresh().name
+            if self._core is None or self._core[0] != name:
+                folder = self._store.directory(name) / CORE_FOLDER
+                self._core = (name, open_core(folder) if folder.is_dir() else None)
+            return self._core[1]
 
     def close(self) -> None:
         """Let go of the snapshot; connections in use stay usable, and the next call opens it again."""

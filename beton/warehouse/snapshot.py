@@ -1,6 +1,6 @@
 """Snapshot directories and the one pointer to the current one.
 
-    warehouse/snap/<version>-<unique>/   store.duckdb  manifest.json  rejects.parquet
+    warehouse/snap/<version>-<unique>/   store.duckdb  manifest.json  rejects.parquet  core/
     warehouse/CURRENT                    the name of the directory that readers open
     warehouse/writer.lock                held by the one writer; the kernel releases it when the writer dies
 
@@ -21,6 +21,7 @@ from typing import Final
 
 from beton.errors import WarehouseError
 from beton.model.manifest import SCHEMA_VERSION, Manifest
+from beton.warehouse.core.arrays import CORE_FOLDER
 
 KEPT_SNAPSHOTS: Final = 3
 STORE_FILE: Final = "store.duckdb"
@@ -100,9 +101,11 @@ class SnapshotStore:
 
     def publish(self, folder: Path) -> None:
         """Make a built directory the current snapshot; readers see either the old one or all of the new one."""
-        for name in SNAPSHOT_FILES:
-            (folder / name).chmod(0o444)
-            _sync(folder / name)
+        core = folder / CORE_FOLDER
+        for path in (*(folder / name for name in SNAPSHOT_FILES), *core.iterdir()):
+            path.chmod(0o444)
+            _sync(path)
+        _sync(core)
         _sync(folder)
         final = self._snap / folder.name.removeprefix(_BUILDING)
         folder.rename(final)

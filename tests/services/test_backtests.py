@@ -116,7 +116,7 @@ def test_a_failing_query_ends_the_run_with_a_sentence(
         raise failure
 
     with monkeypatch.context() as broken:
-        broken.setattr("beton.services.backtests.count_cohort", stop)
+        broken.setattr("beton.services.backtests.count_core", stop)
         with pytest.raises(type(failure)):
             imported.backtests.run(signal(), run_id="f" * 32)
     record = imported.backtests.status("f" * 32)

@@ -51,7 +51,7 @@ def test_another_mapping_of_the_same_files_is_another_snapshot(files: Files, key
     assert report.manifest.version != before
 
 
-def test_a_snapshot_is_three_read_only_files_under_its_version(files: Files) -> None:
+def test_a_snapshot_is_read_only_files_under_its_version(files: Files) -> None:
     manifest = files.publish().manifest
     name = (files.data_dir / "warehouse/CURRENT").read_text().strip()
     folder = files.data_dir / "warehouse/snap" / name
@@ -60,7 +60,9 @@ def test_a_snapshot_is_three_read_only_files_under_its_version(files: Files) -> 
         "store.duckdb": "0o444",
         "manifest.json": "0o444",
         "rejects.parquet": "0o444",
+        "core": "0o755",
     }
+    assert {oct(path.stat().st_mode & 0o777) for path in (folder / "core").iterdir()} == {"0o444"}
     assert json.loads((folder / "manifest.json").read_text())["version"] == manifest.version
     assert sorted(path.name for path in (files.data_dir / "warehouse").iterdir()) == ["CURRENT", "snap", "writer.lock"]
 

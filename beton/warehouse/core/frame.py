@@ -1,0 +1,88 @@
+"""The cohort of a unit, an outcome and a clock, without any signal: everything signals are compared on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from beton.model.outcome import Outcome, Unit
+from beton.warehouse.compile import NEVER
+from beton.warehouse.core.arrays import Core, Units
+from beton.warehouse.landmark import ELIGIBLE, IMMATURE, NOT_AT_RISK, UNRECORDED, Clock
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One entry per identified unit that is not internal, by key; times are epoch seconds.
+
+    ``unit`` is the key of the user or company, ``cluster`` numbers the accounts (or units) whose outcome is one,
+    ``status`` is that of ``landmark``.
+    """
+
+    unit: NDArray[np.int32]
+    cluster: NDArray[np.int32]
+    month: NDArray[np.int32]
+    t0_s: NDArray[np.int64]
+    outcome_at_s: NDArray[np.int64]
+    status: NDArray[np.int8]
+    converted: NDArray[np.bool_]
+
+    @cached_property
+    def eligible(self) -> NDArray[np.bool_]:
+        """Whether each unit counts in the table."""
+        eligible: NDArray[np.bool_] = self.status == ELIGIBLE
+        return eligible
+
+
+def frame(core: Core, unit: Unit, outcome: Outcome, clock: Clock) -> Frame:
+    """Return the cohort after signup; ``match.why_not`` says which outcomes the core knows."""
+    units = core.users if unit == "user" else core.companies
+    shared = unit == "account" or outcome.belongs_to == "account"
+    known = np.flatnonzero(units.is_matched & ~units.is_internal)
+    company = units.company_key[known].astype(np.int64)
+    owner = np.where(company >= 0, company, -1 - known) if shared else known
+    _, cluster = np.unique(owner, return_inverse=True)
+    t0_s, outcome_at_s = units.t0_s[known], _outcome_at_s(core, units, outcome, shared)[known]
+    opens = t0_s + clock.landmark_s + clock.gap_s
+    closes = opens + clock.horizon_s
+    status = np.select(
+        [t0_s < clock.outcomes_since_s, outcome_at_s < opens, closes > clock.data_end_s],
+        [UNRECORDED, NOT_AT_RISK, IMMATURE],
+        ELIGIBLE,
+    )
+    return Frame(
+        known.astype(np.int32),
+        cluster.astype(np.int32),
+        units.month[known],
+        t0_s,
+        outcome_at_s,
+        status.astype(np.int8),
+        (outcome_at_s >= opens) & (outcome_at_s < closes),
+    )
+
+
+def _outcome_at_s(core: Core, units: Units, outcome: Outcome, shared: bool) -> NDArray[np.int64]:
+    if outcome.source == "deal won":
+        return units.won_account_s if shared else units.won_own_s
+    if outcome.source == "deal created":
+        return units.created_account_s if shared else units.created_own_s
+    users = core.users
+    by_user = np.full(users.t0_s.size, NEVER, dtype=np.int64)
+    if outcome.event in core.event_names:
+        event = core.event_names.index(outcome.event)
+        pairs = slice(*core.event_pairs[event : event + 2].tolist())
+        user = core.pair_user[pairs]
+        by_user[user] = users.t0_s[user] + core.rel_s[core.pair_start[pairs]]
+    if not shared:
+        return by_user
+    has_company = users.company_key >= 0
+    by_company = np.full(core.companies.t0_s.size, NEVER, dtype=np.int64)
+    company = users.company_key[has_company]
+    np.minimum.at(by_company, company, by_user[has_company])
+    if units is core.companies:
+        return by_company
+    by_user[has_company] = by_company[company]
+    return by_user

@@ -1,0 +1,193 @@
+"""The core tier gives the counts of the SQL tier, for random definitions in random worlds."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+import reference
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from beton.model.outcome import Outcome
+from beton.model.signal import SignalDefinition, from_dict
+from beton.warehouse.compile import Catalogue
+from beton.warehouse.core.arrays import Core
+from beton.warehouse.core.count import count_core
+from beton.warehouse.core.frame import frame
+from beton.warehouse.core.match import why_not
+from beton.warehouse.counts import CohortCounts, count_cohort, excluded_units
+from beton.warehouse.landmark import Clock, cohort_sql, excluded_sql
+from beton.warehouse.reader import Warehouse
+
+OUTCOMES = [
+    Outcome(),
+    Outcome(belongs_to="user"),
+    Outcome("deal created"),
+    Outcome("deal created", "user"),
+    Outcome("event", "account", "report"),
+    Outcome("event", "user", "report"),
+]
+
+
+def world_of(seed: int, directory: Path, companies: int = 14) -> tuple[reference.World, Warehouse, Core]:
+    world = reference.random_world(random.Random(seed), companies)
+    world.acts += reference.anchor_acts()
+    warehouse = reference.build(world, directory)
+    core = warehouse.core()
+    assert core is not None
+    return world, warehouse, core
+
+
+def definition(rng: random.Random, unit: str) -> dict[str, Any]:
+    plain: dict[str, Any] = {"name": "random", "when": reference.random_condition(rng, None)}
+    return plain | ({"unit": "account", "rollup": reference.rollups(rng)} if unit == "account" else {})
+
+
+def by_sql(
+    warehouse: Warehouse, signal: SignalDefinition, outcome: Outcome, cut: Clock, excluded: dict[int, int]
+) -> CohortCounts:
+    sql = cohort_sql(signal, outcome, cut, Catalogue.of(warehouse.manifest()))
+    with warehouse.connection() as connection:
+        return count_cohort(connection, sql, excluded, lambda *_: None)
+
+
+def assert_same(found: CohortCounts, wanted: CohortCounts) -> None:
+    assert found.status_units == wanted.status_units
+    assert found.months == wanted.months
+    assert found.moments == wanted.moments
+    assert sorted(found.lead_s.tolist()) == sorted(wanted.lead_s.tolist())
+    assert found.first_matches == wanted.first_matches
+    assert found.period_s == wanted.period_s
+
+
+def compare(warehouse: Warehouse, core: Core, asked: dict[str, Any], outcome: Outcome, cut: Clock) -> bool:
+    """Whether the core answered; then its counts are those of SQL."""
+    signal = from_dict(asked)
+    if why_not(core, signal, outcome):
+        return False
+    with warehouse.connection() as connection:
+        excluded = excluded_units(connection, excluded_sql(signal.unit))
+    cohort = frame(core, signal.unit, outcome, cut)
+    found = count_core(core, signal, cohort, cut.landmark_s, excluded)
+    assert_same(found, by_sql(warehouse, signal, outcome, cut, excluded))
+    return True
+
+
+@settings(max_examples=6, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(seed=st.integers(0, 10**9))
+def test_both_tiers_count_the_same(tmp_path: Path, seed: int) -> None:
+    rng = random.Random(seed)
+    world, warehouse, core = world_of(seed, tmp_path)
+    answered = 0
+    for unit in ("user", "user", "user", "account", "account", "account"):
+        for outcome in OUTCOMES:
+            asked = definition(rng, unit)
+            answered += compare(warehouse, core, asked, outcome, reference.clock(world, asked))
+    assert answered > 20
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> tuple[reference.World, Warehouse, Core]:
+    return world_of(5, tmp_path_factory.mktemp("core"), companies=40)
+
+
+FILTERS: list[tuple[str, str, Any]] = [
+    ("page_path", "=", "/pricing"),
+    ("page_path", "!=", "/pricing"),
+    ("page_path", "in list", ["/pricing", "nowhere"]),
+    ("page_path", "contains", "DOCS"),
+    ("amount", "=", 1.5),
+    ("amount", "!=", 1.5),
+    ("amount", ">", 1.5),
+    ("amount", "<=", 1.5),
+    ("amount", "between", [1, 2]),
+    ("amount", "in list", [3, 4]),
+]
+
+
+@pytest.mark.parametrize(("name", "op", "value"), FILTERS)
+@pytest.mark.parametrize("unit", ["user", "account"])
+def test_filters_of_every_kind(
+    shared: tuple[reference.World, Warehouse, Core], unit: str, name: str, op: str, value: Any
+) -> None:
+    world, warehouse, core = shared
+    where = [{"property": name, "op": op, "value": value}]
+    for event, of, count in (
+        ("start", "count >=", 2),
+        ("start", "not completed", None),
+        ("*", "active days >=", 2),
+        ("invite", "active weeks >=", 2),
+    ):
+        leaf = {"event": event, "op": of, "where": where} | ({} if count is None else {"value": count})
+        asked = {"name": "filtered", "unit": unit, "when": leaf}
+        assert compare(warehouse, core, asked, Outcome(), reference.clock(world, asked))
+
+
+PROPERTIES: list[tuple[str, str, Any]] = [
+    ("plan", "=", "free"),
+    ("plan", "!=", "free"),
+    ("plan", "in list", ["Team", "free"]),
+    ("plan", "contains", "tEA"),
+    ("seats", ">=", 5),
+    ("seats", "!=", 5),
+    ("company_size", "between", [50, 500]),
+    ("beta", "=", True),
+    ("beta", "!=", "true"),
+    ("beta", "in list", [True, False]),
+]
+
+
+@pytest.mark.parametrize(("name", "op", "value"), PROPERTIES)
+@pytest.mark.parametrize("rollup", [None, {"kind": "count", "value": 2}, {"kind": "share", "value": 0.7}])
+def test_properties_of_every_kind(
+    shared: tuple[reference.World, Warehouse, Core], rollup: dict[str, Any] | None, name: str, op: str, value: Any
+) -> None:
+    world, warehouse, core = shared
+    asked: dict[str, Any] = {"name": "fit", "when": {"property": name, "op": op, "value": value}}
+    asked |= {"unit": "account", "rollup": rollup} if rollup else {}
+    assert compare(warehouse, core, asked, Outcome(), reference.clock(world, asked))
+
+
+@pytest.mark.parametrize("outcome", OUTCOMES)
+@pytest.mark.parametrize("unit", ["user", "account"])
+def test_a_world_without_companies(tmp_path: Path, unit: str, outcome: Outcome) -> None:
+    world, warehouse, core = world_of(8, tmp_path, companies=0)
+    asked = {"name": "x", "unit": unit, "when": {"event": "start", "within_days": 7}}
+    assert compare(warehouse, core, asked, outcome, reference.clock(world, asked))
+
+
+def test_the_comparison_would_notice_a_second(shared: tuple[reference.World, Warehouse, Core]) -> None:
+    """A golden test proves little if the counts hardly depend on the clock."""
+    world, warehouse, core = shared
+    asked = {"name": "x", "when": {"event": "start", "within_days": 2}}
+    signal, cut = from_dict(asked), reference.clock(world, asked)
+    cohort = frame(core, "user", Outcome(), cut)
+    wanted = by_sql(warehouse, signal, Outcome(), cut, {})
+    longer = from_dict({"name": "x", "when": {"event": "start", "within_days": 2 + 1 / 86_400}})
+    moved = count_core(core, longer, cohort, cut.landmark_s + 1, {})
+    assert moved.first_matches != wanted.first_matches
+
+
+@pytest.mark.parametrize(
+    ("asked", "outcome", "why"),
+    [
+        ({"timing": "any time", "when": {"event": "start", "within_days": 7}}, Outcome(), "weekly"),
+        ({"when": {"event": "start"}}, Outcome("first payment"), "billing"),
+        (
+            {"when": {"event": "start", "where": [{"property": "properties.kind", "op": "=", "value": "x"}]}},
+            Outcome(),
+            "JSON",
+        ),
+        ({"when": {"property": "plan", "op": "contains", "value": "größe"}}, Outcome(), "ASCII"),
+        ({"when": {"property": "shoe_size", "op": "=", "value": 4}}, Outcome(), "shoe_size"),
+        ({"when": {"property": "seats", "op": "<", "value": 2**53 + 1}}, Outcome(), "float64"),
+        ({"when": {"event": "unheard"}}, Outcome(), "unheard"),
+    ],
+)
+def test_what_the_core_cannot_answer_is_left_to_sql(
+    shared: tuple[reference.World, Warehouse, Core], asked: dict[str, Any], outcome: Outcome, why: str
+) -> None:
+    assert why in why_not(shared[2], from_dict({"name": "x", **asked}), outcome)
