@@ -239,9 +239,12 @@ def __getattr__(name: str) -> Flask:
         raise AttributeError(name)
     from beton.bootstrap import build_services
     from beton.config import Settings
+    from beton.jobs.supervisor import Supervisor
 
     settings = Settings.from_env()
     services = build_services(settings)
     globals()["server"] = create_app(services, settings).server
     services.backtests.warm()
+    if settings.worker == "auto":
+        Supervisor(settings.data_dir).start()
     return globals()["server"]  # type: ignore[no-any-return]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, AliasChoices, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -27,6 +27,10 @@ class Settings(BaseSettings):
     frame_ancestors: str = Field(default="'self'", description="origins that may embed the app (CSP frame-ancestors)")
     secret_key: str = Field(default="", description="signs sessions; needed as soon as more than one process serves")
     warehouse_threads: int = Field(default=1, ge=1, le=64, description="DuckDB threads per process")
+    worker: Literal["auto", "off"] = Field(
+        default="auto",
+        description="who runs long jobs: auto: a worker process kept by the web server; off: `beton worker`",
+    )
 
     @classmethod
     def from_env(cls) -> Settings:

@@ -10,6 +10,7 @@ from typing import Any, Final, Literal
 from beton.model.settings import CompanySettings
 
 RunStatus = Literal["queued", "running", "done", "failed", "interrupted"]
+JobStatus = Literal["queued", "running", "done", "failed", "cancelled", "interrupted"]
 
 LOCAL_ACTOR: Final = "local"
 """Who acts while Beton has no sign-in: whoever can reach this process."""
@@ -26,7 +27,10 @@ class SettingsRecord:
 
 @dataclass(frozen=True, slots=True)
 class SignalRecord:
-    """A saved signal with its current definition."""
+    """A saved signal with its current definition.
+
+    ``origin`` says who made it (``person``, ``demo``, ``discovery``), ``run_id`` the discovery run it came from.
+    """
 
     id: str
     name: str
@@ -37,6 +41,8 @@ class SignalRecord:
     definition_hash: str
     created_at: datetime
     updated_at: datetime
+    origin: str
+    run_id: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +77,51 @@ class RunRecord:
     created_at: datetime
     finished_at: datetime | None
     heartbeat_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class JobRecord:
+    """One long job; ``progress`` is a share 0..1, ``result`` is there once it is done.
+
+    ``key`` says what the job is about: only one open job per key exists. ``attempts`` counts the workers that took it;
+    the one named ``worker`` has it to itself until ``lease_until``, and longer while it gives signs of life.
+    An interrupted job finished when its last lease ran out.
+    """
+
+    id: str
+    kind: str
+    key: str
+    payload: Mapping[str, Any]
+    status: JobStatus
+    stage: str
+    progress: float
+    result: Mapping[str, Any] | None
+    error: str | None
+    cancel_requested: bool
+    attempts: int
+    worker: str | None
+    lease_until: datetime | None
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the job waits or runs."""
+        return self.status in ("queued", "running")
+
+
+@dataclass(frozen=True, slots=True)
+class DiscoveryRecord:
+    """One finished discovery run; equal ``request_hash`` means the same question on the same data."""
+
+    id: str
+    request_hash: str
+    snapshot_version: str
+    settings: Mapping[str, Any]
+    result: Mapping[str, Any]
+    created_at: datetime
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, Select, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Select, delete, func, insert, select, update
 
 from beton.errors import InputError
 from beton.records.audit import note
@@ -32,9 +32,10 @@ class SignalRepository:
         *,
         at: datetime,
         demo: bool = False,
+        found_in: str | None = None,
         actor: str = LOCAL_ACTOR,
     ) -> SignalRecord:
-        """Save a new signal, enabled, under the next free id.
+        """Save a new signal under the next free id: enabled, unless the discovery run ``found_in`` found it.
 
         Raises:
             InputError: the name is empty, too long or unprintable, or the definition is not JSON.
@@ -44,7 +45,15 @@ class SignalRepository:
             signal_id = _next_id(connection)
             connection.execute(
                 insert(signals).values(
-                    id=signal_id, name=name, enabled=True, demo=demo, version=1, created_at=at, updated_at=at
+                    id=signal_id,
+                    name=name,
+                    enabled=found_in is None,
+                    demo=demo,
+                    version=1,
+                    created_at=at,
+                    updated_at=at,
+                    origin="discovery" if found_in else "demo" if demo else "person",
+                    run_id=found_in,
                 )
             )
             _add_definition(connection, signal_id, 1, definition, definition_hash, at)
@@ -116,14 +125,27 @@ class SignalRepository:
                 note(connection, at, actor, "signal.enabled" if enabled else "signal.disabled", signal_id, {})
             return _read(connection, signal_id)
 
+    def found_again(self, signal_id: str, run_id: str) -> None:
+        """Note the latest discovery run that found the signal, whoever made it."""
+        with self._database.write() as connection:
+            connection.execute(update(signals).where(signals.c.id == signal_id).values(run_id=run_id))
+
+    def delete_lost(self, run_id: str, *, at: datetime, actor: str = LOCAL_ACTOR) -> int:
+        """Remove discovered signals that are off and that ``run_id`` did not find; return how many there were."""
+        lost = (signals.c.origin == "discovery") & ~signals.c.enabled & (signals.c.run_id != run_id)
+        return self._delete(lost, {"discovery_run": run_id}, at, actor)
+
     def delete_demo(self, *, at: datetime, actor: str = LOCAL_ACTOR) -> int:
         """Remove the demo's signals with their versions, and return how many there were."""
+        return self._delete(signals.c.demo, {"demo": True}, at, actor)
+
+    def _delete(self, which: ColumnElement[bool], detail: dict[str, Any], at: datetime, actor: str) -> int:
         with self._database.write() as connection:
-            ids = connection.scalars(select(signals.c.id).where(signals.c.demo)).all()
+            ids = connection.scalars(select(signals.c.id).where(which)).all()
             connection.execute(delete(signal_versions).where(signal_versions.c.signal_id.in_(ids)))
             connection.execute(delete(signals).where(signals.c.id.in_(ids)))
             for signal_id in ids:
-                note(connection, at, actor, "signal.deleted", signal_id, {"demo": True})
+                note(connection, at, actor, "signal.deleted", signal_id, detail)
             return len(ids)
 
 

@@ -11,11 +11,13 @@ from sqlalchemy import (
     Column,
     Float,
     ForeignKey,
+    Index,
     Integer,
     MetaData,
     String,
     Table,
     Text,
+    text,
 )
 
 from beton.records.columns import UtcDateTime
@@ -57,6 +59,8 @@ signals: Final = Table(
     Column("version", Integer, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
+    Column("origin", String(16), nullable=False, server_default="person"),
+    Column("run_id", String(32)),
 )
 
 signal_versions: Final = Table(
@@ -88,6 +92,46 @@ backtest_runs: Final = Table(
     CheckConstraint("status IN ('queued', 'running', 'done', 'failed', 'interrupted')", name="status"),
     CheckConstraint("progress BETWEEN 0 AND 1", name="progress"),
     CheckConstraint("(status = 'done') = (evidence IS NOT NULL)", name="evidence"),
+)
+
+_OPEN_JOB: Final = text("status IN ('queued', 'running')")
+
+jobs: Final = Table(
+    "jobs",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("kind", String(32), nullable=False),
+    Column("key", Text, nullable=False),
+    Column("payload", JSON, nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("stage", Text, nullable=False),
+    Column("progress", Float, nullable=False),
+    Column("result", JSON(none_as_null=True)),
+    Column("error", Text),
+    Column("cancel_requested", Boolean, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("worker", Text),
+    Column("lease_until", UtcDateTime),
+    Column("created_at", UtcDateTime, nullable=False, index=True),
+    Column("started_at", UtcDateTime),
+    Column("finished_at", UtcDateTime),
+    CheckConstraint("status IN ('queued', 'running', 'done', 'failed', 'cancelled', 'interrupted')", name="status"),
+    CheckConstraint("progress BETWEEN 0 AND 1", name="progress"),
+    CheckConstraint("(status = 'done') = (result IS NOT NULL)", name="result"),
+    CheckConstraint("(status = 'running') = (lease_until IS NOT NULL)", name="lease"),
+    Index("uq_jobs_open_key", "key", unique=True, sqlite_where=_OPEN_JOB, postgresql_where=_OPEN_JOB),
+)
+
+discovery_runs: Final = Table(
+    "discovery_runs",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("request_hash", String(64), nullable=False, index=True),
+    Column("snapshot_version", String(64), nullable=False),
+    Column("settings", JSON, nullable=False),
+    Column("result", JSON, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False, index=True),
+    Column("seconds", Float, nullable=False),
 )
 
 audit: Final = Table(

@@ -13,7 +13,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.operations import Operations
-from sqlalchemy import insert, select
+from sqlalchemy import create_engine, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError, OperationalError, StatementError
 from sqlalchemy.schema import CreateTable
@@ -24,6 +24,8 @@ from beton.records.audit import AuditRepository, note
 from beton.records.columns import storable
 from beton.records.database import Database, open_database, sqlite_url
 from beton.records.migrations.versions import v0001_settings_signals_runs as first_step
+from beton.records.migrations.versions import v0002_jobs_discovery_runs as second_step
+from beton.records.signals import SignalRepository
 from beton.records.tables import audit, metadata, signal_versions
 
 
@@ -280,11 +282,12 @@ def test_postgresql_urls_go_to_the_psycopg_driver(scheme: str, monkeypatch: pyte
     assert [str(url.drivername) for url in asked] == ["postgresql+psycopg"]  # type: ignore[attr-defined]
 
 
-def test_the_first_step_is_written_for_postgresql_too() -> None:
+def test_the_steps_are_written_for_postgresql_too() -> None:
     written = StringIO()
     context = MigrationContext.configure(dialect_name="postgresql", opts={"as_sql": True, "output_buffer": written})
     with Operations.context(context):
         first_step.upgrade()
+        second_step.upgrade()
     sql = written.getvalue()
     for table in metadata.tables.values():
         assert f"CREATE TABLE {table.name} (" in sql
@@ -292,3 +295,32 @@ def test_the_first_step_is_written_for_postgresql_too() -> None:
     assert "BEFORE UPDATE OR DELETE OR TRUNCATE ON audit" in sql
     assert "TIMESTAMP WITH TIME ZONE" in sql
     assert "RAISE(ABORT" not in sql
+    assert "CREATE UNIQUE INDEX uq_jobs_open_key ON jobs (key) WHERE status IN ('queued', 'running')" in sql
+
+
+def test_the_second_step_keeps_the_signals_and_says_where_they_came_from(tmp_path: Path) -> None:
+    path = tmp_path / "app.sqlite3"
+    engine = create_engine(sqlite_url(path))
+    with engine.begin() as connection:
+        with Operations.context(MigrationContext.configure(connection)):
+            first_step.upgrade()
+        connection.exec_driver_sql("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL)")
+        connection.exec_driver_sql("INSERT INTO alembic_version VALUES ('0001')")
+        for n, demo in enumerate((True, False), start=1):
+            row = f"'sig_00{n}', 'Signal {n}', 1, {int(demo)}, 1, '2024-06-01 12:00:00', '2024-06-01 12:00:00'"
+            connection.exec_driver_sql(f"INSERT INTO signals VALUES ({row})")
+            version = f"'sig_00{n}', 1, '{{}}', 'hash', '2024-06-01 12:00:00'"
+            connection.exec_driver_sql(f"INSERT INTO signal_versions VALUES ({version})")
+    engine.dispose()
+    upgraded = open_database(sqlite_url(path))
+    found = SignalRepository(upgraded).list()
+    upgraded.close()
+    assert [(row.id, row.name, row.demo, row.origin, row.run_id) for row in found] == [
+        ("sig_001", "Signal 1", True, "demo", None),
+        ("sig_002", "Signal 2", False, "person", None),
+    ]
+
+
+@pytest.mark.parametrize(("demo", "origin"), [(True, "demo"), (False, "person")])
+def test_a_new_signal_is_a_persons_or_the_demos(database: Database, noon: datetime, demo: bool, origin: str) -> None:
+    assert SignalRepository(database).create("Did x", {}, "hash", at=noon, demo=demo).origin == origin
