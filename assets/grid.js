@@ -55,9 +55,25 @@
 
   function openRow(params) {
     const href = params.data && params.data.href;
-    if (!href || (params.event && params.event.type === "keydown" && params.event.key !== "Enter")) return;
+    const event = params.event || {};
+    if (!href || (event.type === "keydown" && event.key !== "Enter")) return;
+    if (event.type === "click" && event.target.closest("a")) return; // the link opens itself
+    if (event.ctrlKey || event.metaKey) window.open(href, "_blank", "noopener");
+    else go(href);
+  }
+
+  function go(href) {
     const { pathname, search } = new URL(href, window.location.href);
     window.dash_clientside.set_props("url", { pathname, search, hash: "" });
+  }
+
+  // A phone shows what the choice needs: the name, its lift, its status. The row's page has the rest.
+  const WIDE_ONLY = ["interval", "units", "leads", "arr", "verdict"];
+  const WIDE_PX = 700;
+
+  function fitSignals({ api }) {
+    const width = document.getElementById("signals-grid").clientWidth;
+    if (width) api.setColumnsVisible(WIDE_ONLY, width >= WIDE_PX);
   }
 
   const betonTheme = (theme) =>
@@ -82,7 +98,7 @@
       wrapperBorder: true,
     });
 
-  window.dashAgGridFunctions = Object.assign(window.dashAgGridFunctions || {}, { ...formats, openRow, betonTheme });
+  window.dashAgGridFunctions = Object.assign(window.dashAgGridFunctions || {}, { ...formats, openRow, fitSignals, betonTheme });
 
   // Cells of rows that are still loading have no data.
   window.dashAgGridComponentFunctions = Object.assign(window.dashAgGridComponentFunctions || {}, {
@@ -97,4 +113,78 @@
   function statusWords(status) {
     return status ? status[0].toUpperCase() + status.slice(1) : "";
   }
+
+  // ---- the filters of the Signals page and the query of its address ------------------------------------------
+  const KEYS = ["status", "lift", "source", "verdict", "q"];
+  const TYPING_MS = 200;
+  let typing = null; // the timer of a pause in typing
+  let own = null; // the query that the controls themselves wrote
+
+  const keepAll = () => KEYS.map(() => window.dash_clientside.no_update);
+
+  function toSearch(values) {
+    const query = new URLSearchParams(KEYS.map((key, at) => [key, values[at] || ""]).filter(([, value]) => value));
+    return query.size ? `?${query}` : "";
+  }
+
+  function fromSearch(search) {
+    const query = new URLSearchParams(search);
+    return KEYS.map((key) => query.get(key) || "");
+  }
+
+  // While a page is left, its controls are still there and the address is already that of the next one.
+  const onList = () => /\/signals\/?$/.test(window.location.pathname);
+
+  function rest() {
+    window.clearTimeout(typing);
+    typing = null;
+  }
+
+  // Every choice and every pause in typing is a step that Back takes back. The address itself is left to dcc.Location:
+  // replacing it here first makes a freshly loaded page put its old query back.
+  function write(search) {
+    if (search === window.location.search) return;
+    own = search;
+    window.dash_clientside.set_props("url", { search });
+  }
+
+  window.dash_clientside = Object.assign({}, window.dash_clientside, {
+    signals: {
+      toAddress(...values) {
+        rest();
+        if (!onList()) return;
+        const search = toSearch(values), before = fromSearch(window.location.search);
+        const isTyped = KEYS.every((key, at) => key === "q" || (values[at] || "") === before[at]);
+        if (!isTyped) return write(search);
+        typing = window.setTimeout(() => {
+          typing = null;
+          if (onList()) write(search);
+        }, TYPING_MS);
+      },
+
+      fromAddress(search) {
+        // A new page hears its own address once more, and late; by then somebody may have typed.
+        if (!onList() || search !== window.location.search || typing !== null) return keepAll();
+        const isOwn = search === own;
+        own = null;
+        if (isOwn) return keepAll();
+        return fromSearch(search);
+      },
+
+      clear(...clicks) {
+        if (!clicks.some(Boolean)) return;
+        rest();
+        window.dash_clientside.set_props("url", { search: "" });
+        document.getElementById("signals-search").focus();
+      },
+
+      // A click on a point or on its words opens the signal.
+      open(point, words) {
+        const { triggered } = window.dash_clientside.callback_context;
+        const isPoint = triggered.some(({ prop_id }) => prop_id.endsWith(".clickData"));
+        const href = isPoint ? point && point.points[0].customdata : words && words.annotation.name;
+        if (href) go(href);
+      },
+    },
+  });
 })();

@@ -1,27 +1,28 @@
-"""Signals list and Signal Detail: draw, switch on and off, export."""
+"""Signals list and Signal Detail: draw, filter, switch on and off, export."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from dash import Dash, Input, Output, html
+from dash import ClientsideFunction, Dash, Input, Output, State, html
+from dash.exceptions import PreventUpdate
 
 from beton.errors import BetonError
 from beton.services import Services
 from callbacks import guards
 from layouts import ids
 from layouts.not_found import signal_not_found
-from layouts.routes import Route
+from layouts.routes import Page, Route, parse
 from layouts.signal_detail import enable_words, signal_detail
-from layouts.signals import signals
+from layouts.signals import LEAVES, leaves, listed, signals
 
 
-def draw_list(_route: Route, services: Services, _states: Mapping[str, Any]) -> html.Div:
-    """Return the list of saved signals."""
+def draw_list(route: Route, services: Services, _states: Mapping[str, Any]) -> html.Div:
+    """Return the list of saved signals, filtered by the query."""
     manifest = services.workspace.manifest_or_none()
     reports = services.signals.reports() if manifest is not None else []
-    return signals(manifest, reports, services.settings.read().currency)
+    return signals(manifest, reports, services.settings.read(), route.filter)
 
 
 def draw_detail(route: Route, services: Services, _states: Mapping[str, Any]) -> html.Div:
@@ -34,8 +35,66 @@ def draw_detail(route: Route, services: Services, _states: Mapping[str, Any]) ->
 
 
 def register(app: Dash, services: Services) -> None:
-    """Register the callbacks of the detail page."""
+    """Register the callbacks of both pages."""
+    _register_address(app)
+    _register_list(app, services)
+    _register_detail(app, services)
 
+
+CONTROLS = (ids.SIGNALS_STATUS, ids.SIGNALS_LIFT, ids.SIGNALS_SOURCE, ids.SIGNALS_VERDICT, ids.SIGNALS_SEARCH)
+
+
+def _register_address(app: Dash) -> None:
+    """Keep the query and the controls alike, in the browser: what is typed must not wait for an answer."""
+    _in_browser(app, "toAddress", *[Input(each, "value") for each in CONTROLS])
+    _in_browser(app, "fromAddress", *[Output(each, "value") for each in CONTROLS], Input(ids.URL, "search"))
+    _in_browser(app, "clear", Input(ids.SIGNALS_CLEAR, "n_clicks"), Input(ids.SIGNALS_CLEAR_EMPTY, "n_clicks"))
+    _in_browser(app, "open", Input(ids.SIGNALS_FOREST, "clickData"), Input(ids.SIGNALS_FOREST, "clickAnnotationData"))
+
+
+def _in_browser(app: Dash, function: str, *wires: Any) -> None:
+    app.clientside_callback(  # type: ignore[no-untyped-call]
+        ClientsideFunction("signals", function), *wires, prevent_initial_call=True
+    )
+
+
+def _register_list(app: Dash, services: Services) -> None:
+    @app.callback(
+        *[Output(owner, prop) for owner, prop in LEAVES],
+        Input(ids.URL, "search"),
+        State(ids.URL, "pathname"),
+        prevent_initial_call=True,
+    )
+    def _filter(search: str | None, pathname: str | None) -> tuple[Any, ...]:
+        route = _route_of_list(pathname, search)
+        found = leaves(services.signals.reports(), route.filter, services.settings.read().min_lift)
+        return tuple(found.values())
+
+    @app.callback(
+        Output(ids.SIGNALS_DOWNLOAD, "data"),
+        Input(ids.SIGNALS_EXPORT, "n_clicks"),
+        State(ids.URL, "search"),
+        State(ids.URL, "pathname"),
+        prevent_initial_call=True,
+    )
+    def _export_list(clicks: Any, search: str | None, pathname: str | None) -> dict[str, str]:
+        guards.clicked(clicks)
+        route = _route_of_list(pathname, search)
+        return _as_file(*services.signals.list_csv(listed(services.signals.reports(), route.filter)))
+
+
+def _route_of_list(pathname: str | None, search: str | None) -> Route:
+    route = parse(pathname, search)
+    if route.page is not Page.SIGNALS:  # the address of the next page, while the list is still shown
+        raise PreventUpdate
+    return route
+
+
+def _as_file(filename: str, content: str) -> dict[str, str]:
+    return {"filename": filename, "content": "\ufeff" + content, "type": "text/csv;charset=utf-8"}
+
+
+def _register_detail(app: Dash, services: Services) -> None:
     @app.callback(
         Output(ids.DETAIL_STATUS, "children"),
         Output(ids.DETAIL_STATUS, "data-status"),
@@ -57,5 +116,4 @@ def register(app: Dash, services: Services) -> None:
         prevent_initial_call=True,
     )
     def _export(clicks: Any) -> dict[str, str]:
-        filename, content = services.signals.export_csv(guards.fired(clicks).key)
-        return {"filename": filename, "content": "\ufeff" + content, "type": "text/csv;charset=utf-8"}
+        return _as_file(*services.signals.export_csv(guards.fired(clicks).key))

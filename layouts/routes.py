@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import StrEnum
+from typing import Final
 from urllib.parse import parse_qs, urlencode
 
 BASE_PATH: ContextVar[str] = ContextVar("base_path", default="/")
@@ -31,6 +32,36 @@ class Page(StrEnum):
     NOT_FOUND = "not-found"
 
 
+STATUSES: Final = ("enabled", "disabled")
+HARMFUL: Final = "harmful"
+LIFTS: Final = ("1.5", "2", "3", HARMFUL)
+VERDICTS: Final = ("enable", "watch", "reject", "not-enough-data", "cannot-tell")
+MOST_CHARACTERS: Final = 200  # of a free text in the query
+
+
+@dataclass(frozen=True)
+class SignalFilter:
+    """What ``/signals`` lists, as its query says it; an empty text leaves that choice open.
+
+    Attributes:
+        status: One of ``STATUSES``.
+        lift: One of ``LIFTS``: the smallest lift, or ``HARMFUL`` for those below 1.
+        source: Where the events come from, as the definitions say.
+        verdict: One of ``VERDICTS``.
+        q: Words to find in the name, the description or the condition.
+    """
+
+    status: str = ""
+    lift: str = ""
+    source: str = ""
+    verdict: str = ""
+    q: str = ""
+
+    def query(self) -> dict[str, str]:
+        """Return the choices that were made, in the order they stand in the address."""
+        return {key: value for key, value in asdict(self).items() if value}
+
+
 @dataclass(frozen=True)
 class Route:
     """Where the reader is.
@@ -40,12 +71,14 @@ class Route:
         signal_id: The signal in ``/signals/<id>`` or ``/backtest?signal=<id>``.
         run_id: The backtest run in ``/backtest?run=<id>``.
         path: The address that was asked for, as the browser encodes it, when ``page`` is ``NOT_FOUND``.
+        filter: What ``/signals?...`` lists.
     """
 
     page: Page
     signal_id: str | None = None
     run_id: str | None = None
     path: str = ""
+    filter: SignalFilter = SignalFilter()
 
 
 PATHS: dict[str, Page] = {
@@ -71,8 +104,10 @@ def parse(pathname: str | None, search: str | None = "") -> Route:
         return Route(Page.SIGNAL, signal_id=name[len(_SIGNAL_PREFIX) :])
     if name not in PATHS:
         return Route(Page.NOT_FOUND, path=path)
+    query = parse_qs((search or "").removeprefix("?"))
+    if PATHS[name] is Page.SIGNALS:
+        return Route(Page.SIGNALS, filter=_filter(query))
     if PATHS[name] is Page.BACKTEST:
-        query = parse_qs((search or "").removeprefix("?"))
         return Route(Page.BACKTEST, signal_id=_identifier(query, "signal"), run_id=_identifier(query, "run"))
     return Route(PATHS[name])
 
@@ -84,7 +119,11 @@ def href(route: Route) -> str:
         return f"{base}/{route.path.lstrip('/')}"
     if route.page is Page.SIGNAL:
         return f"{base}/{_SIGNAL_PREFIX}{route.signal_id}"
-    query = {"run": route.run_id, "signal": route.signal_id} if route.page is Page.BACKTEST else {}
+    query: dict[str, str | None] = {}
+    if route.page is Page.BACKTEST:
+        query = {"run": route.run_id, "signal": route.signal_id}
+    elif route.page is Page.SIGNALS:
+        query = {**route.filter.query()}
     given = urlencode({key: value for key, value in query.items() if value})
     return f"{base}/{_PATH_OF[route.page]}" + (f"?{given}" if given else "")
 
@@ -99,3 +138,23 @@ def _below_base(pathname: str) -> str | None:
 def _identifier(query: dict[str, list[str]], key: str) -> str | None:
     values = query.get(key, [])
     return values[0] if values and IDENTIFIER.fullmatch(values[0]) else None
+
+
+def _filter(query: dict[str, list[str]]) -> SignalFilter:
+    return SignalFilter(
+        status=_one_of(query, "status", STATUSES),
+        lift=_one_of(query, "lift", LIFTS),
+        source=_text(query, "source"),
+        verdict=_one_of(query, "verdict", VERDICTS),
+        q=_text(query, "q"),
+    )
+
+
+def _one_of(query: dict[str, list[str]], key: str, known: tuple[str, ...]) -> str:
+    value = _text(query, key)
+    return value if value in known else ""
+
+
+def _text(query: dict[str, list[str]], key: str) -> str:
+    value = query.get(key, [""])[0]
+    return value if len(value) <= MOST_CHARACTERS else ""

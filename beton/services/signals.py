@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 from beton import clock
 from beton.errors import BetonError
+from beton.model.evidence import Measured
 from beton.model.signal import SignalDefinition, from_dict
 from beton.services.backtests import Backtests, Report
 from beton.services.csv_text import csv_text
@@ -16,15 +19,37 @@ if TYPE_CHECKING:
     from beton.records.signals import SignalRepository
 
 
+LIST_COLUMNS: Final = (
+    "name",
+    "lift",
+    "lower",
+    "upper",
+    "p_value",
+    "units_with",
+    "converted_with",
+    "units_without",
+    "converted_without",
+    "leads_per_month",
+    "annual_arr",
+    "verdict",
+    "status",
+    "definition_hash",
+)
+
+
 @dataclass(frozen=True)
 class SavedSignal:
-    """A saved signal with its definition; ``demo`` marks those that came with the demo company."""
+    """A saved signal with its definition; ``demo`` marks those that came with the demo company.
+
+    ``run_id`` is the latest discovery run that found it, None for one that no run has found.
+    """
 
     id: str
     enabled: bool
     demo: bool
     version: int
     definition: SignalDefinition
+    run_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -34,6 +59,20 @@ class SignalReport:
     signal: SavedSignal
     report: Report | None
     problem: str | None
+
+    @property
+    def measured(self) -> Measured | None:
+        """The numbers of the backtest; None where the data cannot tell."""
+        result = None if self.report is None else self.report.evidence.result
+        return result if isinstance(result, Measured) else None
+
+    @property
+    def lift(self) -> float | None:
+        """The lift, infinite when nobody without the signal converted; None where the data cannot tell."""
+        measured = self.measured
+        if measured is None:
+            return None
+        return math.inf if measured.lift is None else measured.lift
 
 
 class Signals:
@@ -52,6 +91,19 @@ class Signals:
             definition.name, definition.to_dict(), definition.meaning_hash(), at=clock.now(), demo=demo
         )
         return _saved(record)
+
+    def save_found(self, definitions: Sequence[Mapping[str, Any]], run_id: str) -> None:
+        """Save what a discovery run found, switched off, and forget what earlier runs found that nobody enabled."""
+        for plain in definitions:
+            definition = from_dict(dict(plain))
+            known = self._repository.find_by_hash(definition.meaning_hash())
+            if known is None:
+                self._repository.create(
+                    definition.name, definition.to_dict(), definition.meaning_hash(), at=clock.now(), found_in=run_id
+                )
+            else:
+                self._repository.found_again(known.id, run_id)
+        self._repository.delete_lost(run_id, at=clock.now())
 
     def save_run(self, run_id: str) -> SavedSignal:
         """Save the definition that a run measured; InputError if it did not finish."""
@@ -87,6 +139,13 @@ class Signals:
         header, rows = self._backtests.members(signal.definition)
         return f"beton-{signal.id}.csv", csv_text(header, rows)
 
+    def list_csv(self, listed: Sequence[SignalReport]) -> tuple[str, str]:
+        """Return file name and CSV text of ``listed``, one row each: raw numbers, safe against formula injection.
+
+        Without an upper limit a lift is ``inf``; what could not be measured is empty.
+        """
+        return "beton-signals.csv", csv_text(LIST_COLUMNS, [_list_row(each) for each in listed])
+
     def _with_evidence(self, signal: SavedSignal) -> SignalReport:
         try:
             return SignalReport(signal, self._backtests.get_or_run(signal.definition), None)
@@ -96,4 +155,27 @@ class Signals:
 
 def _saved(record: SignalRecord) -> SavedSignal:
     definition = from_dict(dict(record.definition))
-    return SavedSignal(record.id, record.enabled, record.demo, record.version, definition)
+    return SavedSignal(record.id, record.enabled, record.demo, record.version, definition, record.run_id)
+
+
+def _list_row(each: SignalReport) -> tuple[object, ...]:
+    report, measured, table = each.report, each.measured, None
+    statistics: tuple[float | None, ...] = (None,) * 4
+    if measured is not None:
+        upper = measured.lift_interval.upper
+        limits = (measured.lift_interval.lower, math.inf if upper is None else upper)
+        statistics = (each.lift, *limits, measured.p_value)
+    if report is not None:
+        table = report.evidence.result.table
+    counts = (table.units_with, table.converted_with, table.units_without, table.converted_without) if table else ()
+    projection = None if report is None else report.reading.projection
+    return (
+        each.signal.definition.name,
+        *statistics,
+        *(counts or (None,) * 4),
+        None if report is None else report.evidence.leads.per_month,
+        None if projection is None else projection.annual_arr,
+        "Cannot tell" if report is None else report.reading.verdict.label,
+        "enabled" if each.signal.enabled else "disabled",
+        each.signal.definition.meaning_hash(),
+    )

@@ -6,12 +6,33 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from layouts.routes import BASE_PATH, IDENTIFIER, Page, Route, href, parse
+from layouts.routes import (
+    BASE_PATH,
+    IDENTIFIER,
+    LIFTS,
+    MOST_CHARACTERS,
+    STATUSES,
+    VERDICTS,
+    Page,
+    Route,
+    SignalFilter,
+    href,
+    parse,
+)
 
 names = st.from_regex(IDENTIFIER, fullmatch=True)
+filters = st.builds(
+    SignalFilter,
+    status=st.sampled_from(["", *STATUSES]),
+    lift=st.sampled_from(["", *LIFTS]),
+    source=st.text(max_size=MOST_CHARACTERS),
+    verdict=st.sampled_from(["", *VERDICTS]),
+    q=st.text(max_size=MOST_CHARACTERS),
+)
 routes = st.one_of(
     st.sampled_from([page for page in Page if page not in (Page.NOT_FOUND, Page.SIGNAL)]).map(Route),
     st.builds(Route, st.just(Page.SIGNAL), signal_id=names),
+    st.builds(Route, st.just(Page.SIGNALS), filter=filters),
     st.builds(Route, st.just(Page.BACKTEST), signal_id=st.none() | names, run_id=st.none() | names),
 )
 
@@ -57,3 +78,11 @@ def test_unknown_or_unusable_query_keys_are_ignored() -> None:
     assert parse("/backtest", "?run=r1&utm_source=mail&signal=<b>") == Route(Page.BACKTEST, run_id="r1")
     assert parse("/settings", "?run=r1") == Route(Page.SETTINGS)
     assert parse(None, None) == Route(Page.DASHBOARD)
+
+
+def test_a_filtered_list_has_an_address_and_unknown_values_are_ignored() -> None:
+    chosen = SignalFilter(status="enabled", lift="2", source="PostHog", q="pricing")
+    assert href(Route(Page.SIGNALS, filter=chosen)) == "/signals?status=enabled&lift=2&source=PostHog&q=pricing"
+    assert parse("/signals", "?status=asleep&lift=9&verdict=Maybe&q=a+b&page=3").filter == SignalFilter(q="a b")
+    assert parse("/signals", f"?lift=3&q={'x' * (MOST_CHARACTERS + 1)}").filter == SignalFilter(lift="3")
+    assert parse("/backtest", "?status=enabled") == Route(Page.BACKTEST)
