@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from beton.config import Settings
 from beton.errors import InputError
 from beton.services import Services
+
+if TYPE_CHECKING:
+    from beton.jobs.worker import Handler, Worker
+    from beton.records.database import Database
 
 
 def build_services(settings: Settings) -> Services:
@@ -13,23 +19,19 @@ def build_services(settings: Settings) -> Services:
     Raises:
         InputError: the data directory cannot be used.
     """
-    from beton.records.database import open_database, sqlite_url
+    from beton.jobs.queue import Jobs
+    from beton.records.discoveries import DiscoveryRepository
     from beton.records.runs import RunRepository
     from beton.records.settings import SettingsRepository
     from beton.records.signals import SignalRepository
     from beton.services.backtests import Backtests
+    from beton.services.discovery import Discovery
     from beton.services.settings import SettingsService
     from beton.services.signals import Signals
     from beton.services.workspace import Workspace
     from beton.warehouse.reader import Warehouse
 
-    try:
-        settings.data_dir.mkdir(parents=True, exist_ok=True)
-    except OSError as problem:
-        why = f"{settings.data_dir} is no directory that can be written to ({problem.strerror})"
-        raise InputError(f"{why}; set BETON_DATA_DIR to one") from problem
-    url = settings.database_url or sqlite_url(settings.data_dir.resolve() / "app.sqlite3")
-    database = open_database(url)
+    database = _open_database(settings)
     warehouse = Warehouse(settings.data_dir, threads=settings.warehouse_threads)
     kept_settings = SettingsRepository(database)
     backtests = Backtests(warehouse, RunRepository(database), kept_settings)
@@ -39,4 +41,32 @@ def build_services(settings: Settings) -> Services:
         settings=SettingsService(kept_settings),
         backtests=backtests,
         signals=signals,
+        discovery=Discovery(
+            settings.data_dir, warehouse, DiscoveryRepository(database), kept_settings, signals, Jobs(database)
+        ),
     )
+
+
+def build_worker(settings: Settings) -> Worker:
+    """Open the app database (migrating it if needed) and wire the handler of every kind of job to it.
+
+    Raises:
+        InputError: the data directory cannot be used.
+    """
+    from beton.jobs.queue import Jobs
+    from beton.jobs.worker import Worker
+    from beton.services.discovery import JOB
+
+    handlers: dict[str, Handler] = {JOB: build_services(settings).discovery.work}
+    return Worker(Jobs(_open_database(settings)), handlers)
+
+
+def _open_database(settings: Settings) -> Database:
+    from beton.records.database import open_database, sqlite_url
+
+    try:
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as problem:
+        why = f"{settings.data_dir} is no directory that can be written to ({problem.strerror})"
+        raise InputError(f"{why}; set BETON_DATA_DIR to one") from problem
+    return open_database(settings.database_url or sqlite_url(settings.data_dir.resolve() / "app.sqlite3"))

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from beton import cli_discovery
 from beton.errors import BetonError, InputError
 from beton.model.conditions import shown
 
@@ -29,6 +30,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+
+cli_discovery.register(app)
 
 LONGEST_COUNT: Final = 12
 
@@ -164,6 +167,25 @@ def serve(
     options += ["--worker-class", "gthread", "--threads", "4"]
     options += ["--timeout", "60", "--graceful-timeout", "30", "--no-control-socket", "--log-level", "warning"]
     os.execv(sys.executable, [sys.executable, "-m", "gunicorn", "app:server", *options])
+
+
+@app.command()
+def worker(
+    parent: Annotated[int, typer.Option(min=0, hidden=True, help="Process without which this one ends.")] = 0,
+) -> None:
+    """Run long jobs, apart from the web server (set BETON_WORKER=off there)."""
+    import logging
+
+    from beton.bootstrap import build_worker
+    from beton.jobs.supervisor import run_until_ended, worker_lock
+
+    settings = _settings()
+    logging.basicConfig(format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    with worker_lock(settings.data_dir) as is_ours:
+        if not is_ours:
+            typer.echo(f"Another worker serves {settings.data_dir}; this one has nothing to do.", err=True)
+            return
+        run_until_ended(build_worker(settings), parent)
 
 
 def _services() -> Services:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from beton.services.backtests import Backtests
+    from beton.services.discovery import Discovery
     from beton.services.settings import SettingsService
     from beton.services.signals import Signals
     from beton.services.workspace import Workspace
@@ -20,3 +21,4 @@ class Services:
     settings: SettingsService
     backtests: Backtests
     signals: Signals
+    discovery: Discovery

@@ -1,0 +1,213 @@
+"""Commands of discovery and of the signals it finds; ``register`` adds them to the command line."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from beton.errors import InputError
+
+if TYPE_CHECKING:
+    from beton.model.discovery import Estimate, Finding
+    from beton.records.rows import JobRecord
+    from beton.services.discovery import DiscoveryRun
+    from beton.services.signals import SignalReport
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document for machines.")]
+SignalId = Annotated[str, typer.Argument(metavar="SIGNAL", help="Its id, as `beton signals list` shows it.")]
+
+signals = typer.Typer(help="List, show, switch and export saved signals.", no_args_is_help=True)
+
+
+def register(app: typer.Typer) -> None:
+    """Add ``discover``, ``runs`` and the group ``signals``."""
+    app.command()(discover)
+    app.command()(runs)
+    app.add_typer(signals, name="signals")
+
+
+def discover(
+    outcome: Annotated[
+        str, typer.Option(help="What counts: 'deal won', 'deal created', or the name of an event; default: the data's.")
+    ] = "",
+    queue: Annotated[bool, typer.Option("--queue", help="Leave it to the worker and return at once.")] = False,
+    cancel: Annotated[bool, typer.Option("--cancel", help="Stop the run that the worker has.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Find the signals that predict conversion, and confirm each on later cohorts."""
+    from beton.cli import _print, _Progress, _services
+    from beton.model.discovery import DiscoverySettings
+
+    services = _services()
+    if queue or cancel:
+        asked = services.discovery.request(DiscoverySettings(), _outcome(outcome)) if queue else None
+        job = asked or services.discovery.cancel()
+        _print(job_text(job), None if job is None else dataclasses.asdict(job), as_json)
+        return
+    with _Progress("Discovering") as progress:
+        found = services.discovery.run(
+            DiscoverySettings(), _outcome(outcome), on_step=lambda stage, share: progress(share, stage)
+        )
+    _print(run_text(found), {"id": found.id, "seconds": found.seconds, **found.result.to_json()}, as_json)
+
+
+def runs(as_json: AsJson = False) -> None:
+    """List the discovery runs, newest first, after the state of the worker's last job."""
+    from beton.cli import _print, _services
+    from beton.model import text
+
+    discovery = _services().discovery
+    kept, job = discovery.recent(), discovery.job()
+    rows = [("Run", "When", "Snapshot", "Tested", "Signals", "Seconds")]
+    for each in kept:
+        result = each.result
+        at = text.date_time(each.created_at)
+        tested, found = text.count(result.family["all"]), str(len(result.findings))
+        rows.append((each.id[:12], at, result.snapshot_version, tested, found, f"{each.seconds:.1f}"))
+    shown = text.aligned(rows) if kept else "No discovery has run yet: `beton discover` starts one."
+    plain = [{"id": each.id, "seconds": each.seconds, **each.result.to_json()} for each in kept]
+    _print(shown if job is None else f"{job_text(job)}\n\n{shown}", plain, as_json)
+
+
+def job_text(job: JobRecord | None) -> str:
+    """Say how a job stands."""
+    if job is None:
+        return "No discovery is waiting or running."
+    stage = f", {job.stage.lower()} ({job.progress:.0%})" if job.status == "running" else ""
+    return f"Discovery job {job.id[:12]}: {job.status}{stage}{f'. {job.error}' if job.error else ''}"
+
+
+@signals.command("list")
+def list_(as_json: AsJson = False) -> None:
+    """List the saved signals with their lift on the current data."""
+    from beton.cli import _print, _services
+    from beton.model import text
+
+    reports = _services().signals.reports()
+    rows = [("Id", "Signal", "Lift", "Verdict", "Status")]
+    for each in reports:
+        verdict = "Cannot tell" if each.report is None else each.report.reading.verdict.label
+        status = "enabled" if each.signal.enabled else "disabled"
+        rows.append((each.signal.id, each.signal.definition.name, text.lift(each.lift), verdict, status))
+    shown = text.aligned(rows) if reports else "No signals yet: `beton discover` finds them."
+    _print(shown, [_plain(each) for each in reports], as_json)
+
+
+@signals.command()
+def show(signal: SignalId, as_json: AsJson = False) -> None:
+    """Show one saved signal with its proof on the current data."""
+    from beton.cli import _print, _services
+    from beton.cli_text import report_json, report_text
+
+    each = _services().signals.report(signal)
+    if each.report is None:
+        raise InputError(each.problem or "this signal cannot be measured; backtest it again")
+    _print(report_text(each.report), report_json(each.report), as_json)
+
+
+@signals.command()
+def enable(signal: SignalId) -> None:
+    """Switch a signal on."""
+    _switch(signal, True)
+
+
+@signals.command()
+def disable(signal: SignalId) -> None:
+    """Switch a signal off."""
+    _switch(signal, False)
+
+
+@signals.command()
+def export(
+    signal: SignalId,
+    file: Annotated[Path | None, typer.Option(help="Write here instead of to standard output.")] = None,
+) -> None:
+    """Export everyone who carries a signal, as CSV."""
+    from beton.cli import _services
+
+    _, content = _services().signals.export_csv(signal)
+    if file is None:
+        typer.echo(content, nl=False)
+        return
+    try:
+        file.write_text(content, encoding="utf-8")
+    except OSError as problem:
+        raise InputError(f"cannot write {file} ({problem.strerror}); choose another --file") from problem
+
+
+def _switch(signal: str, enabled: bool) -> None:
+    from beton.cli import _services
+
+    saved = _services().signals.set_enabled(signal, enabled)
+    typer.echo(f"{saved.id} {saved.definition.name}: {'enabled' if saved.enabled else 'disabled'}")
+
+
+def _outcome(name: str) -> Any:
+    from beton.model.outcome import SOURCES, Outcome
+
+    if not name:
+        return None
+    return Outcome.from_dict({"source": name} if name in SOURCES else {"source": "event", "event": name})
+
+
+def _plain(each: SignalReport) -> dict[str, Any]:
+    from beton.cli_text import plain
+
+    signal = each.signal
+    known: dict[str, Any] = {"id": signal.id, "enabled": signal.enabled, "run_id": signal.run_id}
+    known |= {"definition": signal.definition.to_dict(), "problem": each.problem}
+    return known | {"result": json.loads(json.dumps(plain(each.measured))), "lift": plain(each.lift)}
+
+
+def run_text(found: DiscoveryRun) -> str:
+    """One discovery run as a page of text."""
+    from beton.model import text
+
+    result = found.result
+    first = result.cohorts[0]
+    demo = "  DEMO" if result.demo else ""
+    head = [
+        f"{result.workspace}{demo}: {text.count(result.family['all'])} candidates tested, "
+        f"{len(result.findings)} signals found in {found.seconds:.1f} s",
+        f"  Run {found.id[:12]}; snapshot {result.snapshot_version}; seed {result.settings.seed}",
+        f"  Outcome: {result.outcome.words()} within {text.days(result.horizon_days)}, "
+        f"gap {text.days(result.gap_days)}",
+        f"  Learnt from {first.train.start} to {first.train.end} ({text.count(first.train.units)} users, "
+        f"{text.count(first.train.converted)} converted); held out {first.holdout.start} to {first.holdout.end} "
+        f"({text.count(first.holdout.units)} users, {text.count(first.holdout.converted)} converted); "
+        f"{text.count(first.purged)} between",
+    ]
+    funnel = text.aligned((step.label, text.count(step.candidates), step.reason) for step in result.funnel)
+    header = ("", "Signal", "train", "shrunk", "held out", "adjusted", "conf", "users", "evidence")
+    rows = [header, *(_finding_row(each) for each in result.findings)]
+    near = [f"\nNear the outcome: {each.sentence}." for each in result.near_outcome]
+    notes = [f"\nNote: {note.text}" for note in result.notes]
+    return "\n".join([*head, "\nFunnel", funnel, "\nSignals", text.aligned(rows), *near, *notes])
+
+
+def _finding_row(each: Finding) -> tuple[str, ...]:
+    from beton.model import text
+
+    return (
+        str(each.rung.level),
+        each.name,
+        _lift(each.train),
+        text.lift(each.shrunk_lift),
+        _lift(each.held_out),
+        "–" if each.adjusted is None else _lift(each.adjusted),
+        text.percent(each.confidence),
+        text.count(each.train.table.units_with + each.held_out.table.units_with),
+        each.rung.label,
+    )
+
+
+def _lift(each: Estimate) -> str:
+    from beton.model import text
+
+    upper = math.inf if each.interval.upper is None else each.interval.upper
+    return f"{text.lift(each.lift)} ({text.lift(each.interval.lower)}–{text.lift(upper)})"

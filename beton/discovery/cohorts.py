@@ -1,0 +1,167 @@
+"""The cohort of each landmark, cut into an earlier training period and a later one that discovery never sees."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from beton.discovery.candidates import active_days
+from beton.errors import InputError
+from beton.model.discovery import DiscoverySettings, LandmarkCohort, Period
+from beton.model.outcome import Outcome
+from beton.model.signal import DAY_S, DEFAULT_LANDMARK_DAYS
+from beton.warehouse.core.arrays import Core
+from beton.warehouse.core.frame import Frame, frame
+from beton.warehouse.landmark import Clock
+
+Bools = NDArray[np.bool_]
+ClockOf = Callable[[float], Clock]
+
+# Bands of employees in common use, so that nobody chose them with an eye on the outcome.
+SIZE_EDGES: Final = (11, 51, 201, 501, 1001)
+# Octiles, with the top one cut further: activity has a long tail, and its effect sits there.
+ACTIVITY_QUANTILES: Final = (0.125, 0.25, 0.375, 0.5, 0.625, 0.75, 0.875, 0.9375, 0.97, 0.985)
+DAYS_QUANTILES: Final = (0.25, 0.5, 0.75, 0.9)
+MONTHS_PER_QUARTER: Final = 3
+MIN_CONVERSIONS: Final = 10
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """One landmark's cohort; all arrays have one entry per row of ``frame``.
+
+    ``activity`` is the number of events before the landmark; ``stratum`` codes events x active days x signup quarter x
+    account size, all in bands, for adjustment.
+    """
+
+    landmark_days: int
+    frame: Frame
+    train: Bools
+    holdout: Bools
+    activity: NDArray[np.int64]
+    stratum: NDArray[np.int64]
+    purge_s: int
+
+    def facts(self, features: int) -> LandmarkCohort:
+        """Return the cohort as it is shown."""
+        eligible = self.frame.eligible
+        return LandmarkCohort(
+            landmark_days=self.landmark_days,
+            eligible=int(eligible.sum()),
+            train=_period(self.frame, self.train),
+            holdout=_period(self.frame, self.holdout),
+            purged=int((eligible & ~self.train & ~self.holdout).sum()),
+            features=features,
+        )
+
+
+def split_at_s(core: Core, outcome: Outcome, clock_of: ClockOf, settings: DiscoverySettings) -> int:
+    """Return the epoch second before which units train.
+
+    It leaves ``holdout_share`` of the units outside the purge to the later period, for the default landmark.
+
+    Raises:
+        InputError: the history is too short to hold a period back.
+    """
+    clock = clock_of(DEFAULT_LANDMARK_DAYS)
+    rows = frame(core, "user", outcome, clock)
+    purge_s = clock.landmark_s + clock.gap_s + clock.horizon_s
+    t0_s = np.sort(rows.t0_s[rows.eligible])
+    before = np.arange(t0_s.size)
+    after = t0_s.size - np.searchsorted(t0_s, t0_s + purge_s)
+    share = after / np.maximum(before + after, 1)
+    at = int(np.searchsorted(-share, -settings.holdout_share))
+    if at == 0 or at >= t0_s.size or after[at] == 0:
+        days = purge_s // DAY_S
+        raise InputError(
+            f"The history is too short to hold a period back: signups must span well over {days} days that have "
+            "matured; import more months, or shorten the outcome's horizon_days."
+        )
+    return int(t0_s[at])
+
+
+def cohort(core: Core, outcome: Outcome, clock: Clock, landmark_days: int, split_s: int) -> Cohort:
+    """Return the cohort of one landmark, split at ``split_s`` with a purge of L + gap + H behind it.
+
+    Raises:
+        InputError: a period holds too few conversions to learn from.
+    """
+    rows = frame(core, "user", outcome, clock)
+    purge_s = clock.landmark_s + clock.gap_s + clock.horizon_s
+    train = rows.eligible & (rows.t0_s < split_s)
+    holdout = rows.eligible & (rows.t0_s >= split_s + purge_s)
+    if int(rows.converted[train].sum()) < MIN_CONVERSIONS:
+        raise InputError(
+            f"Only {int(rows.converted[train].sum())} conversions to learn from; discovery needs {MIN_CONVERSIONS}: "
+            "import more history, or choose a more common outcome."
+        )
+    activity = _events_before(core, rows, clock.landmark_s)
+    return Cohort(landmark_days, rows, train, holdout, activity, strata(core, rows, activity, landmark_days), purge_s)
+
+
+def strata(core: Core, rows: Frame, activity: NDArray[np.int64], landmark_days: int) -> NDArray[np.int64]:
+    """Code events x active days x signup quarter x account size, in bands, as one integer per row, dense from 0.
+
+    Two measures of activity, because either alone leaves some of it: many events on one day are not many days.
+    """
+    position = np.full(core.users.t0_s.size, -1, dtype=np.int64)
+    position[rows.unit] = np.arange(rows.unit.size)
+    days = active_days(core, position, rows.unit.size, landmark_days).sum(axis=1)
+    quarter = rows.month // 100 * 4 + (rows.month % 100 - 1) // MONTHS_PER_QUARTER
+    bands = (
+        _banded(activity, ACTIVITY_QUANTILES, rows.eligible),
+        _banded(days, DAYS_QUANTILES, rows.eligible),
+        quarter,
+        _size_band(core, rows),
+    )
+    code = np.zeros(rows.unit.size, dtype=np.int64)
+    for band in bands:
+        dense = np.unique(band, return_inverse=True)[1]
+        code = code * (int(dense.max(initial=0)) + 1) + dense
+    return np.unique(code, return_inverse=True)[1].astype(np.int64)
+
+
+def _banded(values: NDArray[np.int64], quantiles: tuple[float, ...], of: Bools) -> NDArray[np.int64]:
+    """Return the band of each value between quantiles of the values ``of`` some rows."""
+    edges = np.quantile(values[of], quantiles) if of.any() else np.zeros(1)
+    return np.searchsorted(edges, values, side="right").astype(np.int64)
+
+
+def _size_band(core: Core, rows: Frame) -> NDArray[np.int64]:
+    """Band of employees, 0 where unknown; without that column, of the users that the account has."""
+    column = core.users.columns.get("company_size")
+    if column is not None and column.kind == "number":
+        size = column.values[rows.unit]
+        band: NDArray[np.int64] = np.where(np.isfinite(size), np.searchsorted(SIZE_EDGES, size, side="right") + 1, 0)
+        return band
+    keys = core.users.company_key
+    users = np.bincount(keys[keys >= 0], minlength=int(keys.max(initial=-1)) + 1)
+    own = keys[rows.unit]
+    seen = np.where(own >= 0, users[np.maximum(own, 0)] if users.size else 0, 0)
+    return np.minimum(seen, len(SIZE_EDGES) + 1)
+
+
+def _events_before(core: Core, rows: Frame, landmark_s: int) -> NDArray[np.int64]:
+    total = np.zeros(core.users.t0_s.size, dtype=np.int64)
+    inside = (core.rel_s >= 0) & (core.rel_s < landmark_s)
+    # Sums over each pair's rows by differences of a running total: no copy of the user per row is needed.
+    running = np.concatenate(([0], np.cumsum(inside, dtype=np.int64)))
+    per_pair = running[core.pair_start[1:]] - running[core.pair_start[:-1]]
+    np.add.at(total, core.pair_user, per_pair)
+    return total[rows.unit]
+
+
+def _period(rows: Frame, member: Bools) -> Period:
+    if not member.any():
+        return Period("", "", 0, 0)
+    first, last = (datetime.fromtimestamp(int(at), UTC).date().isoformat() for at in _ends(rows.t0_s[member]))
+    return Period(first, last, int(member.sum()), int(rows.converted[member].sum()))
+
+
+def _ends(t0_s: NDArray[np.int64]) -> tuple[int, int]:
+    return int(t0_s.min()), int(t0_s.max())

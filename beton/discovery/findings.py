@@ -1,0 +1,168 @@
+"""Write down what speaks for and against each signal that was kept."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+
+from beton.discovery.candidates import Candidates, Feature
+from beton.discovery.families import Counts, lift
+from beton.discovery.search import Search
+from beton.discovery.shortlist import Entry, Kept, clustered, stratified
+from beton.model.discovery import Estimate, Finding, Kind, Mixture
+from beton.model.evidence import Interval, Note, Table
+from beton.model.ladder import Climb, rung
+from beton.model.signal import DAY_S, SignalDefinition, from_dict
+from beton.model.words import sentence
+from beton.stats.multiplicity import benjamini_hochberg
+from beton.stats.proportions import TwoByTwo, log_mid_p, risk_ratio_interval
+from beton.stats.shrinkage import Prior, fit, log_ratio
+from beton.warehouse.core.arrays import Core
+from beton.warehouse.core.match import match_s
+
+SCORE: Final = "Miettinen-Nurminen score"
+MANTEL_HAENSZEL: Final = "Mantel-Haenszel, Greenland-Robins"
+SHRUNK: Final = "empirical Bayes, 95% credible"
+MIN_EXPECTED: Final = 5
+NEAR_CERTAIN: Final = 0.95
+
+
+def findings(core: Core, candidates: Candidates, kept: Sequence[Kept], priors: dict[int, Prior]) -> list[Finding]:
+    """Return the signals with held-out confirmation (Benjamini-Hochberg over all of them) and adjustment."""
+    held_p = np.array([_held_out_log_p(each.entry.holdout) for each in kept])
+    held_q = benjamini_hochberg(held_p)
+    return [
+        _finding(core, candidates, each, priors[len(each.entry.features)], float(p), float(q))
+        for each, p, q in zip(kept, held_p, held_q, strict=True)
+    ]
+
+
+def definition_of(features: Sequence[Feature]) -> SignalDefinition:
+    """Return the signal that a person would write for these conditions, all of which must hold."""
+    name = " and ".join(feature.name for feature in features)[:120]
+    return from_dict({"name": name, "when": {"all": [feature.condition for feature in features]}})
+
+
+def _finding(core: Core, candidates: Candidates, each: Kept, prior: Prior, held_p: float, held_q: float) -> Finding:
+    entry = each.entry
+    features = [candidates.features[at] for at in entry.features]
+    definition = definition_of(features)
+    train, held_out = estimate(entry.train), estimate(entry.holdout)
+    adjusted = _adjusted(entry)
+    shrunk = prior.posterior(*log_ratio(*_columns(entry.train)))
+    ratio = clustered(entry, entry.cohort.frame.eligible)
+    climb = _climb(entry, held_out, held_q, adjusted)
+    return Finding(
+        definition=definition.to_dict(),
+        definition_hash=definition.meaning_hash(),
+        name=definition.name,
+        words=sentence(definition),
+        kind=_kind(features),
+        conditions=len(features),
+        landmark_days=definition.landmark_days,
+        train=train,
+        held_out=held_out,
+        held_out_p=math.exp(held_p),
+        held_out_q=held_q,
+        log_p=entry.log_p,
+        q_value=entry.q_all,
+        q_depth=entry.q_depth,
+        clustered_error_log=None if ratio is None else ratio.standard_error_log,
+        shrunk_lift=math.exp(float(shrunk.median[0])),
+        shrunk_interval=Interval(math.exp(float(shrunk.lower[0])), math.exp(float(shrunk.upper[0])), SHRUNK),
+        confidence=1 - float(shrunk.lfsr[0]),
+        adjusted=adjusted,
+        lead_time_median_days=_lead_time_days(core, entry, definition),
+        rung=rung(climb),
+        notes=_notes(features),
+        stands_for=tuple(definition_of([candidates.features[at] for at in twin]).name for twin in each.stands_for),
+    )
+
+
+def estimate(table: TwoByTwo) -> Estimate:
+    """Return the lift of a table with its score interval."""
+    lower, upper = (float(limit[0]) for limit in risk_ratio_interval(*_columns(table)))
+    plain = Table(table.converted_with, table.units_with, table.converted_without, table.units_without)
+    return Estimate(table.lift, Interval(lower, upper if math.isfinite(upper) else None, SCORE), plain)
+
+
+def _columns(table: TwoByTwo) -> tuple[list[int], list[int], list[int], list[int]]:
+    return [table.converted_with], [table.units_with], [table.converted_without], [table.units_without]
+
+
+def _held_out_log_p(table: TwoByTwo) -> float:
+    if not (table.units_with and table.units_without and table.converted):
+        return 0.0
+    return float(log_mid_p(*_columns(table))[0])
+
+
+def _adjusted(entry: Entry) -> Estimate | None:
+    """Mantel-Haenszel over activity x month x account size, among all eligible units of the cohort."""
+    member = entry.cohort.frame.eligible
+    within = stratified(entry, entry.cohort.stratum, member)
+    if not math.isfinite(float(within.ratio)) or not math.isfinite(float(within.lower)):
+        return None
+    converted, signal = entry.cohort.frame.converted[member], entry.units[member]
+    table = Table(int(converted[signal].sum()), int(signal.sum()), int(converted[~signal].sum()), int((~signal).sum()))
+    return Estimate(float(within.ratio), Interval(float(within.lower), float(within.upper), MANTEL_HAENSZEL), table)
+
+
+def _climb(entry: Entry, held_out: Estimate, held_q: float, adjusted: Estimate | None) -> Climb:
+    table = entry.train
+    expected = table.units_with * (table.base_rate or 0.0)
+    leak = ""
+    if (table.rate_with or 0.0) > NEAR_CERTAIN:
+        leak = "Nearly everybody with it converts: it is probably part of the outcome"
+    return Climb(
+        measurable=expected >= MIN_EXPECTED,
+        obstacle=f"{expected:.1f} conversions expected with the signal; at least {MIN_EXPECTED} are needed",
+        q_value=max(entry.q_all, entry.q_depth),
+        lift=math.inf if table.lift is None else table.lift,
+        held_out_lift=held_out.lift,
+        held_out_q=held_q,
+        held_out_limits=(held_out.interval.lower, held_out.interval.upper),
+        adjusted_lift=None if adjusted is None else adjusted.lift,
+        adjusted_limits=None if adjusted is None else (adjusted.interval.lower, adjusted.interval.upper),
+        leaks=leak,
+    )
+
+
+def _kind(features: Sequence[Feature]) -> Kind:
+    kinds = {feature.kind for feature in features}
+    return features[0].kind if len(kinds) == 1 else "mixed"
+
+
+def _notes(features: Sequence[Feature]) -> tuple[Note, ...]:
+    traits = sorted({feature.group for feature in features if feature.kind == "fit"})
+    if not traits:
+        return ()
+    text = f"{', '.join(traits)}: known as of now, not as of the landmark, so it may leak the outcome"
+    return (Note("may_leak", text),)
+
+
+def _lead_time_days(core: Core, entry: Entry, definition: SignalDefinition) -> float | None:
+    rows = entry.cohort.frame
+    hits = rows.eligible & rows.converted & entry.units
+    if not hits.any():
+        return None
+    matched = match_s(core, definition, entry.cohort.landmark_days * DAY_S)[rows.unit[hits]]
+    return float(np.median(rows.outcome_at_s[hits] - rows.t0_s[hits] - matched)) / DAY_S
+
+
+def priors(found: Search) -> tuple[dict[int, Prior], dict[str, Mixture]]:
+    """Fit the spread of true lifts by number of conditions: on all singles, and on pairs chosen blindly."""
+    made, shown = {}, {}
+    for depth, counts in ((1, found.singles.counts), (2, found.sample)):
+        usable = _usable(counts)
+        prior = fit(*log_ratio(*usable.table()))
+        made[depth] = prior
+        weights, deviations = (tuple(float(x) for x in part) for part in (prior.weights, prior.deviations))
+        shown[str(depth)] = Mixture(weights, deviations, len(usable.counts))
+    return made, shown
+
+
+def _usable(counts: Counts) -> Counts:
+    return counts[np.flatnonzero(np.isfinite(lift(counts.table())))]

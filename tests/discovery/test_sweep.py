@@ -1,0 +1,104 @@
+"""The compiled sweep against plain numpy and the library's mid-P."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from beton.discovery import matrix, sweep
+from beton.discovery.matrix import BitMatrix
+from beton.stats.multiplicity import bh_cutoff
+from beton.stats.proportions import log_mid_p
+
+Tested = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+
+
+@pytest.fixture(scope="module", params=[0, 1])
+def world(request: pytest.FixtureRequest) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, BitMatrix]:
+    """Columns that depend on activity, as does the outcome; some units are in neither period."""
+    random = np.random.default_rng(request.param)
+    features, units = 50, 2_500
+    activity = random.lognormal(size=units)
+    share = random.uniform(0.01, 0.2, features)[:, None]
+    columns = random.random((features, units)) < np.clip(activity * share, 0, 0.9)
+    columns[7] = columns[3]
+    columns[9] = columns[3] & columns[4]
+    train = random.random(units) < 0.6
+    holdout = ~train & (random.random(units) < 0.8)
+    converted = random.random(units) < np.clip(0.04 * activity, 0, 0.5)
+    return columns, train, holdout, converted, matrix.build(columns, train, holdout, converted, activity)
+
+
+def brute(columns: np.ndarray, train: np.ndarray, converted: np.ndarray, family: sweep.Family) -> Tested:
+    """Every tested pair (first, second, log p, carriers in training) by boolean columns."""
+    first, second = np.triu_indices(len(columns), 1)
+    late = second >= family.first_new
+    first, second = first[late], second[late]
+    both = columns[first] & columns[second] & train
+    carriers, parents = both.sum(axis=1), (columns & train).sum(axis=1)
+    enough = (carriers >= family.min_units) & (train.sum() - carriers >= family.min_units)
+    tested = enough & (carriers < parents[first]) & (carriers < parents[second])
+    first, second, both, n1 = first[tested], second[tested], both[tested], carriers[tested]
+    a = (both & converted).sum(axis=1)
+    log_p = log_mid_p(a, n1, (train & converted).sum() - a, train.sum() - n1)
+    return first, second, log_p, n1
+
+
+@pytest.mark.parametrize("family", [sweep.Family(10), sweep.Family(30, first_new=35), sweep.Family(10_000)])
+@pytest.mark.parametrize("threads", [1, 2])
+def test_every_pair_is_tested_as_the_library_would(world: tuple, family: sweep.Family, threads: int) -> None:
+    columns, train, _, converted, bits = world
+    first, second, log_p, _ = brute(columns, train, converted, family)
+    expected = sweep.empty_histogram()
+    sweep.add_to_histogram(expected, log_p)
+
+    scanned = sweep.scan(bits, family, threads=threads)
+    pairs = sweep.collect(bits, family, 0.0, threads=threads)
+
+    assert scanned.tested == len(first)
+    # A p-value on the edge of a bin may fall to either side.
+    assert np.abs(np.cumsum(scanned.histogram) - np.cumsum(expected)).max() <= 1
+    assert pairs.first.tolist() == first.tolist()
+    assert pairs.second.tolist() == second.tolist()
+    np.testing.assert_allclose(pairs.log_p, log_p, rtol=1e-9, atol=1e-12)
+
+
+def test_counts_are_those_of_the_four_groups(world: tuple) -> None:
+    columns, train, holdout, converted, bits = world
+    pairs = sweep.collect(bits, sweep.Family(20), 0.0)
+    both = columns[pairs.first] & columns[pairs.second]
+    groups = (train & converted, train & ~converted, holdout & converted, holdout & ~converted)
+
+    assert pairs.counts.tolist() == np.column_stack([(both & group).sum(axis=1) for group in groups]).tolist()
+    assert bits.sizes.tolist() == [int(group.sum()) for group in groups]
+    assert matrix.singles(bits).tolist() == np.column_stack([(columns & g).sum(axis=1) for g in groups]).tolist()
+
+
+def test_a_pair_equal_to_a_parent_is_no_candidate(world: tuple) -> None:
+    bits = world[4]
+    pairs = sweep.collect(bits, sweep.Family(1), 0.0)
+    found = set(zip(pairs.first.tolist(), pairs.second.tolist(), strict=True))
+
+    assert not found & {(3, 7), (3, 9), (4, 9), (7, 9)}
+
+
+@pytest.mark.parametrize("level", [0.01, 0.05, 0.2])
+def test_the_bound_never_misses_a_rejection(world: tuple, level: float) -> None:
+    bits, family = world[4], sweep.Family(10)
+    scanned, everything = sweep.scan(bits, family), sweep.collect(bits, family, 0.0)
+    exact = bh_cutoff(everything.log_p, scanned.tested, level)
+    bound = sweep.largest_rejectable_log_p(scanned.histogram, scanned.tested, level)
+
+    assert exact is not None
+    assert bound is not None
+    assert np.log(exact) <= bound
+    assert len(sweep.collect(bits, family, bound).first) <= 1.1 * np.sum(everything.log_p <= np.log(exact)) + 5
+
+
+def test_nothing_to_reject_has_no_bound() -> None:
+    assert sweep.largest_rejectable_log_p(sweep.empty_histogram(), 10, 0.05) is None
+
+
+def test_it_stops_when_asked(world: tuple) -> None:
+    with pytest.raises(sweep.Stopped):
+        sweep.scan(world[4], sweep.Family(10), should_stop=lambda: True)
