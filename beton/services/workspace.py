@@ -78,7 +78,9 @@ class Workspace:
             current = self.manifest_or_none()
         except WarehouseError as problem:
             if not replace:
-                raise WarehouseError(f"{problem} `beton demo --replace` puts the demo company in its place.") from problem
+                raise WarehouseError(
+                    f"{problem} `beton demo --replace` puts the demo company in its place."
+                ) from problem
             current = None
         if current is not None and not current.demo and not replace:
             raise ImportRefused(
