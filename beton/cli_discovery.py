@@ -182,8 +182,9 @@ def run_text(found: DiscoveryRun) -> str:
         f"({text.count(first.holdout.units)} users, {text.count(first.holdout.converted)} converted); "
         f"{text.count(first.purged)} between",
     ]
-    funnel = text.aligned((step.label, text.count(step.candidates), step.reason) for step in result.funnel)
-    header = ("", "Signal", "train", "shrunk", "held out", "adjusted", "conf", "users", "evidence")
+    steps = text.aligned((step.label, text.count(step.candidates)) for step in result.funnel).splitlines()
+    funnel = "\n".join(f"{line}   {step.reason}" for line, step in zip(steps, result.funnel, strict=True))
+    header = ("Signal", "rung", "train", "shrunk", "held out", "adjusted", "conf", "users", "evidence")
     rows = [header, *(_finding_row(each) for each in result.findings)]
     near = [f"\nNear the outcome: {each.sentence}." for each in result.near_outcome]
     notes = [f"\nNote: {note.text}" for note in result.notes]
@@ -194,8 +195,8 @@ def _finding_row(each: Finding) -> tuple[str, ...]:
     from beton.model import text
 
     return (
-        str(each.rung.level),
         each.name,
+        str(each.rung.level),
         _lift(each.train),
         text.lift(each.shrunk_lift),
         _lift(each.held_out),

@@ -18,7 +18,7 @@ from beton import cli
 from beton.model.evidence import Evidence, Measured
 from beton.services.reading import Reading
 
-COMMANDS = ("demo", "import", "info", "backtest", "compare", "serve", "worker")
+COMMANDS = ("demo", "import", "info", "backtest", "compare", "serve", "worker", "discover", "runs", "signals")
 
 
 class Result(NamedTuple):
@@ -81,7 +81,7 @@ def test_every_command_explains_itself(run: Run, command: str) -> None:
     assert result.code == 0
     assert result.out.startswith("Usage: ")
     assert command in result.out
-    assert "--json" in result.out or command in ("serve", "worker")
+    assert "--json" in result.out or command in ("serve", "worker", "signals")
 
 
 def test_help_lists_every_command(run: Run) -> None:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from typer.testing import CliRunner
 
-from beton.bootstrap import build_services
+from beton import cli
+from beton.bootstrap import build_services, build_worker
+from beton.cli_discovery import run_text
 from beton.config import Settings
 from beton.demo.company import write
 from beton.demo.sizes import CompanySize
@@ -148,3 +152,42 @@ def test_too_short_a_history_is_refused_with_a_way_out(company: Path) -> None:
 
     with pytest.raises(InputError, match="import more months"):
         run(short, lambda stage, share: None)
+
+
+def test_the_worker_runs_what_was_asked_for_once(company: Path, services: Services) -> None:
+    first, second = services.discovery.request(SMALL), services.discovery.request(SMALL)
+    worker = build_worker(Settings(data_dir=company))
+
+    assert first.id == second.id
+    assert worker.run_once()
+    assert not worker.run_once()
+    job = services.discovery.job()
+    assert job is not None
+    assert (job.status, job.progress) == ("done", 1.0)
+    assert job.result is not None
+    run_of_job = services.discovery.read(job.result["run_id"])
+    assert len(run_of_job.result.findings) == job.result["signals"]
+
+
+def test_the_command_line_lists_and_switches_what_was_found(
+    company: Path, found: DiscoveryRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BETON_DATA_DIR", str(company))
+
+    def beton(*arguments: str) -> str:
+        done = CliRunner().invoke(cli.app, arguments, catch_exceptions=False)
+        assert done.exit_code == 0
+        return done.output
+
+    listed = json.loads(beton("signals", "list", "--json"))
+    one = next(each for each in listed if each["definition"]["name"] == "onboarding_completed once in 3 days")
+    assert not one["enabled"]
+    assert "enabled" in beton("signals", "enable", one["id"])
+    assert "Lift" in beton("signals", "show", one["id"])
+    assert beton("signals", "export", one["id"]).startswith('"user_id",')
+    assert "disabled" in beton("signals", "disable", one["id"])
+    assert found.id[:12] in beton("runs")
+    assert "No discovery is waiting" in beton("discover", "--cancel")
+    text = run_text(found)
+    assert all(each.name in text for each in found.result.findings)
+    assert all(step.reason in text for step in found.result.funnel)
