@@ -9,6 +9,7 @@ import pytest
 from company_files import Files, csv
 
 from beton.errors import WarehouseError
+from beton.model.manifest import SCHEMA_VERSION
 from beton.warehouse.reader import Warehouse
 from beton.warehouse.snapshot import SnapshotStore
 
@@ -87,11 +88,12 @@ def orphans(files: Files) -> list[Path]:
     publish_events(files, 1)
     store = SnapshotStore(files.data_dir)
     snap = files.data_dir / "warehouse/snap"
+    manifest = store.read_manifest(snapshots(files.data_dir)[-1])
     half, unnamed = snap / ".building-0123456789ab-00000000", snap / "ba9876543210-00000000"
     for folder in (half, unnamed):
         folder.mkdir()
         (folder / "store.duckdb").write_bytes(b"half")
-    (unnamed / "manifest.json").write_text(store.read_manifest(snapshots(files.data_dir)[-1]).to_json())
+    (unnamed / "manifest.json").write_text(manifest.to_json())
     return [half, unnamed]
 
 
@@ -119,11 +121,11 @@ def test_a_snapshot_of_another_version_of_beton_is_refused_and_can_be_replaced(f
     files.publish()
     manifest = next((files.data_dir / "warehouse/snap").iterdir()) / "manifest.json"
     manifest.chmod(0o644)
-    manifest.write_text(manifest.read_text().replace('"schema_version": 1', '"schema_version": 0'))
+    manifest.write_text(manifest.read_text().replace(f'"schema_version": {SCHEMA_VERSION}', '"schema_version": 0'))
     with pytest.raises(WarehouseError, match="another version of Beton: import again"):
         Warehouse(files.data_dir).manifest()
     assert files.publish().status == "published"
-    assert Warehouse(files.data_dir).manifest().schema_version == 1
+    assert Warehouse(files.data_dir).manifest().schema_version == SCHEMA_VERSION
 
 
 def test_a_store_that_is_not_a_database_is_said_in_one_line(files: Files) -> None:
