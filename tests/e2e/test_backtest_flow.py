@@ -68,11 +68,13 @@ def test_a_result_has_an_address_and_back_returns_to_the_one_before(page: Page, 
     choose(page, 0, "api_key_created", within="14")
     run(page)
     expect(page.locator("#result-title")).to_have_text("First")
+    expect(page).to_have_url(re.compile(r"run="))  # the address follows the result
     first = page.url
     page.get_by_label("Signal Name").fill("Second")
     row(page, 0).locator(".f-within input").fill("5")
     run(page)
     expect(page.locator("#result-title")).to_have_text("Second")
+    expect(page).not_to_have_url(first)
     page.go_back()
     expect(page).to_have_url(first)
     expect(page.locator("#result-title")).to_have_text("First")
