@@ -8,19 +8,15 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import Annotated, Any, Final
 
 import typer
 
 from beton import cli_discovery
 from beton.errors import BetonError, InputError
 from beton.model.conditions import shown
-
-if TYPE_CHECKING:
-    from beton.config import Settings
-    from beton.services import Services
+from beton.terminal import AsJson, Progress, open_services, print_result, read_settings
 
 app = typer.Typer(
     name="beton",
@@ -35,7 +31,6 @@ cli_discovery.register(app)
 
 LONGEST_COUNT: Final = 12
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document for machines.")]
 Replace = Annotated[bool, typer.Option("--replace", help="Replace the data of another workspace.")]
 
 
@@ -60,8 +55,8 @@ def demo(
     as_json: AsJson = False,
 ) -> None:
     """Build the simulated company and import it, with its ten signals."""
-    with _Progress("Building the demo company") as progress:
-        report = _services().workspace.build_demo(seed, replace=replace, on_progress=progress)
+    with Progress("Building the demo company") as progress:
+        report = open_services().workspace.build_demo(seed, replace=replace, on_progress=progress)
     _print_import(report, as_json)
 
 
@@ -77,12 +72,12 @@ def import_(
     """Import CSV, Parquet or JSONL files through a mapping file."""
     from beton.cli_text import preview_text
 
-    workspace = _services().workspace
+    workspace = open_services().workspace
     if dry_run:
         preview = workspace.preview(mapping, files)
-        _print(preview_text(preview), preview, as_json)
+        print_result(preview_text(preview), preview, as_json)
         return
-    with _Progress("Importing") as progress:
+    with Progress("Importing") as progress:
         report = workspace.import_files(
             mapping, files_dir=files, replace=replace, allow_rejects=allow_rejects, on_progress=progress
         )
@@ -94,8 +89,8 @@ def info(as_json: AsJson = False) -> None:
     """Show the current snapshot: tables, rows, range, version."""
     from beton.cli_text import manifest_text
 
-    manifest = _services().workspace.manifest()
-    _print(manifest_text(manifest), json.loads(manifest.to_json()), as_json)
+    manifest = open_services().workspace.manifest()
+    print_result(manifest_text(manifest), json.loads(manifest.to_json()), as_json)
 
 
 @app.command()
@@ -109,7 +104,7 @@ def backtest(
     from beton.cli_text import report_json, report_text
     from beton.model.signal import load
 
-    definition, services = load(signal), _services()
+    definition, services = load(signal), open_services()
     if sql:
         typer.echo(services.backtests.sql(definition, sql))
         return
@@ -117,7 +112,7 @@ def backtest(
     if save:
         saved = services.signals.save(definition)
         typer.echo(f"Saved as {saved.id}.", err=True)
-    _print(report_text(report), report_json(report), as_json)
+    print_result(report_text(report), report_json(report), as_json)
 
 
 @app.command()
@@ -137,7 +132,7 @@ def compare(
     if not (table.units_with and table.units_without and table.converted):
         raise InputError("each side needs at least one unit, and one of them a conversion, e.g. 177/1247 304/8934")
     measured = measure(table)
-    _print(measured_text(measured), asdict(measured), as_json)
+    print_result(measured_text(measured), asdict(measured), as_json)
 
 
 @app.command()
@@ -150,7 +145,7 @@ def serve(
     """Serve the web app."""
     import os
 
-    settings = _settings()
+    settings = read_settings()
     bind = f"{host or settings.host}:{settings.port if port is None else port}"
     if workers > 1 and not settings.secret_key:
         raise InputError("more than one worker needs a shared secret; set BETON_SECRET_KEY")
@@ -160,7 +155,7 @@ def serve(
     if not (root / "app.py").exists():
         raise InputError("the web app is not beside the package; run `beton serve` from a checkout of the repository")
     if as_json:
-        _print("", {"url": address, "workers": workers}, as_json)
+        print_result("", {"url": address, "workers": workers}, as_json)
     typer.echo(f"Beton on {address} (Ctrl+C stops it)", err=True)
     sys.stdout.flush()
     options = ["--chdir", str(root), "--bind", bind, "--workers", str(workers)]
@@ -179,32 +174,13 @@ def worker(
     from beton.bootstrap import build_worker
     from beton.jobs.supervisor import run_until_ended, worker_lock
 
-    settings = _settings()
+    settings = read_settings()
     logging.basicConfig(format="%(asctime)s %(name)s %(levelname)s %(message)s")
     with worker_lock(settings.data_dir) as is_ours:
         if not is_ours:
             typer.echo(f"Another worker serves {settings.data_dir}; this one has nothing to do.", err=True)
             return
         run_until_ended(build_worker(settings), parent)
-
-
-def _services() -> Services:
-    from beton.bootstrap import build_services
-
-    return build_services(_settings())
-
-
-def _settings() -> Settings:
-    from pydantic import ValidationError
-
-    from beton.config import Settings
-
-    try:
-        return Settings.from_env()
-    except ValidationError as problem:
-        first = problem.errors()[0]
-        name = "BETON_" + str(first["loc"][0]).upper().removeprefix("BETON_")
-        raise InputError(f"{name}: {first['msg']}; correct the environment variable") from problem
 
 
 def _share(text: str) -> tuple[int, int]:
@@ -217,43 +193,7 @@ def _share(text: str) -> tuple[int, int]:
     return int(parts[0]), int(parts[1])
 
 
-def _print(text: str, document: Any, as_json: bool) -> None:
-    if as_json:
-        from beton.cli_text import plain
-
-        typer.echo(json.dumps(plain(document), ensure_ascii=False, indent=2))
-    else:
-        typer.echo(text)
-
-
 def _print_import(report: Any, as_json: bool) -> None:
     from beton.cli_text import import_json, import_text
 
-    _print(import_text(report), import_json(report), as_json)
-
-
-class _Progress:
-    """A progress bar on standard error; where that is not a terminal, one line for each stage."""
-
-    def __init__(self, title: str) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
-
-        console = Console(stderr=True)
-        columns = (BarColumn(), TaskProgressColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
-        self._stage = ""
-        self._bar = Progress(*columns, console=console, disable=not console.is_terminal, transient=True)
-        self._task = self._bar.add_task(title, total=1.0)
-
-    def __enter__(self) -> Callable[[float, str], None]:
-        self._bar.start()
-        return self._report
-
-    def _report(self, fraction: float, stage: str) -> None:
-        self._bar.update(self._task, completed=fraction, description=stage)
-        if self._bar.disable and stage != self._stage:
-            typer.echo(f"{fraction:4.0%}  {stage}", err=True)
-        self._stage = stage
-
-    def __exit__(self, *exc: object) -> None:
-        self._bar.stop()
+    print_result(import_text(report), import_json(report), as_json)

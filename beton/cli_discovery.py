@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from beton.errors import InputError
+from beton.terminal import AsJson, Progress, open_services, print_result
 
 if TYPE_CHECKING:
     from beton.model.discovery import Estimate, Finding
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
     from beton.services.discovery import DiscoveryRun
     from beton.services.signals import SignalReport
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document for machines.")]
 SignalId = Annotated[str, typer.Argument(metavar="SIGNAL", help="Its id, as `beton signals list` shows it.")]
 
 signals = typer.Typer(help="List, show, switch and export saved signals.", no_args_is_help=True)
@@ -40,28 +38,26 @@ def discover(
     as_json: AsJson = False,
 ) -> None:
     """Find the signals that predict conversion, and confirm each on later cohorts."""
-    from beton.cli import _print, _Progress, _services
     from beton.model.discovery import DiscoverySettings
 
-    services = _services()
+    services = open_services()
     if queue or cancel:
         asked = services.discovery.request(DiscoverySettings(), _outcome(outcome)) if queue else None
         job = asked or services.discovery.cancel()
-        _print(job_text(job), None if job is None else dataclasses.asdict(job), as_json)
+        print_result(job_text(job), job, as_json)
         return
-    with _Progress("Discovering") as progress:
+    with Progress("Discovering") as progress:
         found = services.discovery.run(
             DiscoverySettings(), _outcome(outcome), on_step=lambda stage, share: progress(share, stage)
         )
-    _print(run_text(found), {"id": found.id, "seconds": found.seconds, **found.result.to_json()}, as_json)
+    print_result(run_text(found), {"id": found.id, "seconds": found.seconds, **found.result.to_json()}, as_json)
 
 
 def runs(as_json: AsJson = False) -> None:
     """List the discovery runs, newest first, after the state of the worker's last job."""
-    from beton.cli import _print, _services
     from beton.model import text
 
-    discovery = _services().discovery
+    discovery = open_services().discovery
     kept, job = discovery.recent(), discovery.job()
     rows = [("Run", "When", "Snapshot", "Tested", "Signals", "Seconds")]
     for each in kept:
@@ -71,7 +67,7 @@ def runs(as_json: AsJson = False) -> None:
         rows.append((each.id[:12], at, result.snapshot_version, tested, found, f"{each.seconds:.1f}"))
     shown = text.aligned(rows) if kept else "No discovery has run yet: `beton discover` starts one."
     plain = [{"id": each.id, "seconds": each.seconds, **each.result.to_json()} for each in kept]
-    _print(shown if job is None else f"{job_text(job)}\n\n{shown}", plain, as_json)
+    print_result(shown if job is None else f"{job_text(job)}\n\n{shown}", plain, as_json)
 
 
 def job_text(job: JobRecord | None) -> str:
@@ -85,29 +81,43 @@ def job_text(job: JobRecord | None) -> str:
 @signals.command("list")
 def list_(as_json: AsJson = False) -> None:
     """List the saved signals with their lift on the current data."""
-    from beton.cli import _print, _services
     from beton.model import text
 
-    reports = _services().signals.reports()
-    rows = [("Id", "Signal", "Lift", "Verdict", "Status")]
-    for each in reports:
-        verdict = "Cannot tell" if each.report is None else each.report.reading.verdict.label
-        status = "enabled" if each.signal.enabled else "disabled"
-        rows.append((each.signal.id, each.signal.definition.name, text.lift(each.lift), verdict, status))
+    reports = open_services().signals.reports()
+    rows: list[tuple[str, ...]] = [("Id", "Signal", "Lift", "95%", "With", "Without", "Cohort", "Verdict", "Status")]
+    rows += [_signal_row(each) for each in reports]
     shown = text.aligned(rows) if reports else "No signals yet: `beton discover` finds them."
-    _print(shown, [_plain(each) for each in reports], as_json)
+    print_result(shown, [_plain(each) for each in reports], as_json)
+
+
+def _signal_row(each: SignalReport) -> tuple[str, ...]:
+    from beton.cli_text import limits
+    from beton.model import text
+
+    status = "enabled" if each.signal.enabled else "disabled"
+    if each.report is None:
+        proof = ("–", "–", "–", "–", "–", "Cannot tell")
+    else:
+        evidence, measured = each.report.evidence, each.measured
+        arms = evidence.result.table
+        counts = ("–", "–")
+        if arms is not None:
+            counts = (f"{arms.converted_with}/{arms.units_with}", f"{arms.converted_without}/{arms.units_without}")
+        interval = "–" if measured is None else limits(measured.lift_interval, text.lift)
+        period = text.date_range(*evidence.period) if evidence.period else "–"
+        proof = (text.lift(each.lift), interval, *counts, period, each.report.reading.verdict.label)
+    return (each.signal.id, each.signal.definition.name, *proof, status)
 
 
 @signals.command()
 def show(signal: SignalId, as_json: AsJson = False) -> None:
     """Show one saved signal with its proof on the current data."""
-    from beton.cli import _print, _services
     from beton.cli_text import report_json, report_text
 
-    each = _services().signals.report(signal)
+    each = open_services().signals.report(signal)
     if each.report is None:
         raise InputError(each.problem or "this signal cannot be measured; backtest it again")
-    _print(report_text(each.report), report_json(each.report), as_json)
+    print_result(report_text(each.report), report_json(each.report), as_json)
 
 
 @signals.command()
@@ -128,9 +138,7 @@ def export(
     file: Annotated[Path | None, typer.Option(help="Write here instead of to standard output.")] = None,
 ) -> None:
     """Export everyone who carries a signal, as CSV."""
-    from beton.cli import _services
-
-    _, content = _services().signals.export_csv(signal)
+    _, content = open_services().signals.export_csv(signal)
     if file is None:
         typer.echo(content, nl=False)
         return
@@ -141,9 +149,7 @@ def export(
 
 
 def _switch(signal: str, enabled: bool) -> None:
-    from beton.cli import _services
-
-    saved = _services().signals.set_enabled(signal, enabled)
+    saved = open_services().signals.set_enabled(signal, enabled)
     typer.echo(f"{saved.id} {saved.definition.name}: {'enabled' if saved.enabled else 'disabled'}")
 
 
@@ -156,12 +162,11 @@ def _outcome(name: str) -> Any:
 
 
 def _plain(each: SignalReport) -> dict[str, Any]:
-    from beton.cli_text import plain
-
     signal = each.signal
+    period = None if each.report is None else each.report.evidence.period
     known: dict[str, Any] = {"id": signal.id, "enabled": signal.enabled, "run_id": signal.run_id}
     known |= {"definition": signal.definition.to_dict(), "problem": each.problem}
-    return known | {"result": json.loads(json.dumps(plain(each.measured))), "lift": plain(each.lift)}
+    return known | {"result": each.measured, "lift": each.lift, "period": period}
 
 
 def run_text(found: DiscoveryRun) -> str:
@@ -174,7 +179,7 @@ def run_text(found: DiscoveryRun) -> str:
     head = [
         f"{result.workspace}{demo}: {text.count(result.family['all'])} candidates tested, "
         f"{len(result.findings)} signals found in {found.seconds:.1f} s",
-        f"  Run {found.id[:12]}; snapshot {result.snapshot_version}; seed {result.settings.seed}",
+        f"  Run {found.id[:12]}; snapshot {result.snapshot_version}",
         f"  Outcome: {result.outcome.words()} within {text.days(result.horizon_days)}, "
         f"gap {text.days(result.gap_days)}",
         f"  Learnt from {first.train.start} to {first.train.end} ({text.count(first.train.units)} users, "
@@ -192,13 +197,14 @@ def run_text(found: DiscoveryRun) -> str:
 
 
 def _finding_row(each: Finding) -> tuple[str, ...]:
+    from beton.cli_text import limits
     from beton.model import text
 
     return (
         each.name,
         str(each.rung.level),
         _lift(each.train),
-        text.lift(each.shrunk_lift),
+        f"{text.lift(each.shrunk_lift)} ({limits(each.shrunk_interval, text.lift)})",
         _lift(each.held_out),
         "–" if each.adjusted is None else _lift(each.adjusted),
         text.percent(each.confidence),
@@ -208,7 +214,7 @@ def _finding_row(each: Finding) -> tuple[str, ...]:
 
 
 def _lift(each: Estimate) -> str:
+    from beton.cli_text import limits
     from beton.model import text
 
-    upper = math.inf if each.interval.upper is None else each.interval.upper
-    return f"{text.lift(each.lift)} ({text.lift(each.interval.lower)}–{text.lift(upper)})"
+    return f"{text.lift(math.inf if each.lift is None else each.lift)} ({limits(each.interval, text.lift)})"

@@ -70,11 +70,12 @@ class _Occurrences:
 
 @dataclass(frozen=True)
 class _Scope:
-    """The data, each user's place among the units (-1 for none), and how many units there are."""
+    """The data, each user's place among the units (-1 for none), the keys of the units, and the grid's settings."""
 
     core: Core
     position: NDArray[np.int64]
-    units: int
+    units: NDArray[np.int32]
+    settings: DiscoverySettings
 
 
 def candidates(core: Core, units: NDArray[np.int32], manifest: Manifest, settings: DiscoverySettings) -> Candidates:
@@ -83,40 +84,33 @@ def candidates(core: Core, units: NDArray[np.int32], manifest: Manifest, setting
     position[units] = np.arange(units.size)
     kept: dict[bytes, tuple[Feature, Bools]] = {}
     enumerated = rare = twins = 0
-    for feature, column in _grid(core, position, units, manifest, settings):
+    for feature, column in _grid(_Scope(core, position, units, settings), manifest):
         enumerated += 1
         carriers = int(column.sum())
         if min(carriers, column.size - carriers) < settings.min_units:
             rare += 1
             continue
         key = np.packbits(column).tobytes()
-        known = kept.get(key)
-        if known is not None:
-            twins += 1
-            continue
-        kept[key] = (feature, column)
+        twins += key in kept
+        kept.setdefault(key, (feature, column))
     ordered = sorted(kept.values(), key=lambda pair: pair[0].window_days)
     columns = np.array([column for _, column in ordered], dtype=bool).reshape(len(ordered), units.size)
-    return Candidates(
-        tuple(f for f, _ in ordered), columns, enumerated, rare, twins, _excluded_properties(core, manifest)
-    )
+    return Candidates(tuple(f for f, _ in ordered), columns, enumerated, rare, twins, _excluded_properties(manifest))
 
 
-def _grid(
-    core: Core, position: NDArray[np.int64], units: NDArray[np.int32], manifest: Manifest, settings: DiscoverySettings
-) -> Iterator[tuple[Feature, Bools]]:
-    scope = _Scope(core, position, units.size)
+def _grid(scope: _Scope, manifest: Manifest) -> Iterator[tuple[Feature, Bools]]:
+    core = scope.core
     for code, event in enumerate(core.event_names):
-        rows = _of_event(core, code, position)
-        yield from _counts(event, (), rows, units.size, settings)
-        yield from _absences(event, rows, units.size, settings)
+        rows = _of_event(core, code, scope.position)
+        yield from _counts(scope, event, (), rows)
+        yield from _absences(scope, event, rows)
         for name, column in core.event_columns.items():
-            yield from _filtered(scope, code, name, column, settings)
-    yield from _activity(core, position, units.size, settings)
+            yield from _filtered(scope, code, name, column)
+    yield from _activity(scope)
     for info in manifest.properties:
         column_of = core.users.columns.get(info.name)
         if info.scope != "event" and column_of is not None and column_of.set_s is None:
-            yield from _traits(info.name, column_of, units, settings)
+            yield from _traits(scope, info.name, column_of)
 
 
 def _of_event(core: Core, code: int, position: NDArray[np.int64]) -> _Occurrences:
@@ -129,18 +123,15 @@ def _of_event(core: Core, code: int, position: NDArray[np.int64]) -> _Occurrence
 
 
 def _counts(
-    event: str, where: Sequence[dict[str, Any]], rows: _Occurrences, units: int, settings: DiscoverySettings
+    scope: _Scope, event: str, where: Sequence[dict[str, Any]], rows: _Occurrences
 ) -> Iterator[tuple[Feature, Bools]]:
     said = " and ".join(f"{each['property']} {each['value']}" for each in where)
     group = event if not where else f"{event} · {where[0]['property']} = {where[0]['value']}"
-    for count in settings.counts:
+    for count in scope.settings.counts:
         reached = rows.end - rows.first >= count
-        if int(reached.sum()) < settings.min_units:
-            # The larger counts are rarer still; they are counted as enumerated, not evaluated.
-            continue
         at, place = rows.rel_s[rows.first[reached] + count - 1], rows.position[reached]
-        for window in settings.windows_days:
-            column = np.zeros(units, dtype=bool)
+        for window in scope.settings.windows_days:
+            column = np.zeros(scope.units.size, dtype=bool)
             column[place[at < window * DAY_S]] = True
             condition: dict[str, Any] = {"event": event}
             condition |= {"op": "completed"} if count == 1 else {"op": "count >=", "value": count}
@@ -151,25 +142,21 @@ def _counts(
             yield Feature(condition, window, group, "behaviour", f"{name} in {_days(window)}"), column
 
 
-def _absences(
-    event: str, rows: _Occurrences, units: int, settings: DiscoverySettings
-) -> Iterator[tuple[Feature, Bools]]:
+def _absences(scope: _Scope, event: str, rows: _Occurrences) -> Iterator[tuple[Feature, Bools]]:
     some = rows.end > rows.first
     at, place = rows.rel_s[rows.first[some]], rows.position[some]
-    for window in settings.windows_days:
-        column = np.ones(units, dtype=bool)
+    for window in scope.settings.windows_days:
+        column = np.ones(scope.units.size, dtype=bool)
         column[place[at < window * DAY_S]] = False
         condition = {"event": event, "op": "not completed", "within_days": window}
         yield Feature(condition, window, event, "behaviour", f"No {event} in {_days(window)}"), column
 
 
-def _filtered(
-    scope: _Scope, code: int, name: str, column: Column, settings: DiscoverySettings
-) -> Iterator[tuple[Feature, Bools]]:
+def _filtered(scope: _Scope, code: int, name: str, column: Column) -> Iterator[tuple[Feature, Bools]]:
     """Event where property = value, for the values seen most often in that event."""
     if column.kind != "text":
         return
-    core, position = scope.core, scope.position
+    core, position, settings = scope.core, scope.position, scope.settings
     pairs = slice(int(core.event_pairs[code]), int(core.event_pairs[code + 1]))
     first, last = int(core.pair_start[pairs.start]), int(core.pair_start[pairs.stop])
     codes = column.values[first:last]
@@ -184,7 +171,7 @@ def _filtered(
         chosen = np.flatnonzero(known & (codes == value))
         rows = _grouped(at[chosen], core.rel_s[first:last][chosen])
         where = [{"property": name, "op": "=", "value": column.words[value]}]
-        yield from _counts(core.event_names[code], where, rows, scope.units, settings)
+        yield from _counts(scope, core.event_names[code], where, rows)
 
 
 def _grouped(at: NDArray[np.int64], rel_s: NDArray[np.int32]) -> _Occurrences:
@@ -192,11 +179,10 @@ def _grouped(at: NDArray[np.int64], rel_s: NDArray[np.int32]) -> _Occurrences:
     return _Occurrences(at[starts], starts, np.r_[starts[1:], at.size], rel_s)
 
 
-def _activity(
-    core: Core, position: NDArray[np.int64], units: int, settings: DiscoverySettings
-) -> Iterator[tuple[Feature, Bools]]:
+def _activity(scope: _Scope) -> Iterator[tuple[Feature, Bools]]:
     """Distinct days, and distinct weeks, with any event at all."""
-    active = active_days(core, position, units, settings.activity_days)
+    settings, units = scope.settings, scope.units.size
+    active = active_days(scope.core, scope.position, units, settings.activity_days)
     for window in (*settings.windows_days, settings.activity_days):
         days = active[:, :window].sum(axis=1)
         for least in (k for k in (*range(2, 11), 15, 20) if k <= window):
@@ -221,10 +207,8 @@ def active_days(core: Core, position: NDArray[np.int64], units: int, days: int) 
     return active
 
 
-def _traits(
-    name: str, column: Column, units: NDArray[np.int32], settings: DiscoverySettings
-) -> Iterator[tuple[Feature, Bools]]:
-    values = column.values[units]
+def _traits(scope: _Scope, name: str, column: Column) -> Iterator[tuple[Feature, Bools]]:
+    values = column.values[scope.units]
     if column.kind == "number":
         for low, high in _ranges(values):
             condition = {"property": name, "op": "between", "value": [low, high]}
@@ -232,7 +216,7 @@ def _traits(
         return
     words: Sequence[Any] = column.words if column.kind == "text" else (False, True)
     seen = np.bincount(values[values >= 0], minlength=len(words))
-    for code in np.argsort(-seen, kind="stable")[: settings.max_values].tolist():
+    for code in np.argsort(-seen, kind="stable")[: scope.settings.max_values].tolist():
         yield _trait(name, {"property": name, "op": "=", "value": words[code]}), values == code
 
 
@@ -252,7 +236,7 @@ def _ranges(values: NDArray[Any]) -> list[tuple[float, float]]:
     return [(a, b) for i, a in enumerate(edges) for b in edges[i + 1 :]]
 
 
-def _excluded_properties(core: Core, manifest: Manifest) -> tuple[Note, ...]:
+def _excluded_properties(manifest: Manifest) -> tuple[Note, ...]:
     dated = [p.name for p in manifest.properties if p.scope != "event" and p.set_at]
     if not dated:
         return ()

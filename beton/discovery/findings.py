@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Final
+from dataclasses import dataclass
+from typing import Any, Final
 
 import numpy as np
 
@@ -15,7 +16,8 @@ from beton.discovery.shortlist import Entry, Kept, clustered, stratified
 from beton.model.discovery import Estimate, Finding, Kind, Mixture
 from beton.model.evidence import Interval, Note, Table
 from beton.model.ladder import Climb, rung
-from beton.model.signal import DAY_S, SignalDefinition, from_dict
+from beton.model.outcome import Outcome
+from beton.model.signal import DAY_S, MAX_NAME, SignalDefinition, from_dict
 from beton.model.words import sentence
 from beton.stats.multiplicity import benjamini_hochberg
 from beton.stats.proportions import TwoByTwo, log_mid_p, risk_ratio_interval
@@ -30,26 +32,34 @@ MIN_EXPECTED: Final = 5
 NEAR_CERTAIN: Final = 0.95
 
 
-def findings(core: Core, candidates: Candidates, kept: Sequence[Kept], priors: dict[int, Prior]) -> list[Finding]:
+@dataclass(frozen=True)
+class Setting:
+    """What findings are written from; ``outcome`` is None where it is the workspace's, which needs no saying."""
+
+    core: Core
+    candidates: Candidates
+    priors: dict[int, Prior]
+    outcome: Outcome | None
+
+    def definition(self, features: Sequence[int]) -> SignalDefinition:
+        """Return the signal that a person would write for these features, all of which must hold."""
+        chosen = [self.candidates.features[feature] for feature in features]
+        name = " and ".join(feature.name for feature in chosen)[:MAX_NAME]
+        plain: dict[str, Any] = {"name": name, "when": {"all": [feature.condition for feature in chosen]}}
+        return from_dict(plain | ({} if self.outcome is None else {"outcome": self.outcome.to_dict()}))
+
+
+def findings(setting: Setting, kept: Sequence[Kept]) -> list[Finding]:
     """Return the signals with held-out confirmation (Benjamini-Hochberg over all of them) and adjustment."""
     held_p = np.array([_held_out_log_p(each.entry.holdout) for each in kept])
     held_q = benjamini_hochberg(held_p)
-    return [
-        _finding(core, candidates, each, priors[len(each.entry.features)], float(p), float(q))
-        for each, p, q in zip(kept, held_p, held_q, strict=True)
-    ]
+    return [_finding(setting, each, float(p), float(q)) for each, p, q in zip(kept, held_p, held_q, strict=True)]
 
 
-def definition_of(features: Sequence[Feature]) -> SignalDefinition:
-    """Return the signal that a person would write for these conditions, all of which must hold."""
-    name = " and ".join(feature.name for feature in features)[:120]
-    return from_dict({"name": name, "when": {"all": [feature.condition for feature in features]}})
-
-
-def _finding(core: Core, candidates: Candidates, each: Kept, prior: Prior, held_p: float, held_q: float) -> Finding:
+def _finding(setting: Setting, each: Kept, held_p: float, held_q: float) -> Finding:
     entry = each.entry
-    features = [candidates.features[at] for at in entry.features]
-    definition = definition_of(features)
+    features = [setting.candidates.features[at] for at in entry.features]
+    definition, prior = setting.definition(entry.features), setting.priors[len(features)]
     train, held_out = estimate(entry.train), estimate(entry.holdout)
     adjusted = _adjusted(entry)
     shrunk = prior.posterior(*log_ratio(*_columns(entry.train)))
@@ -75,10 +85,10 @@ def _finding(core: Core, candidates: Candidates, each: Kept, prior: Prior, held_
         shrunk_interval=Interval(math.exp(float(shrunk.lower[0])), math.exp(float(shrunk.upper[0])), SHRUNK),
         confidence=1 - float(shrunk.lfsr[0]),
         adjusted=adjusted,
-        lead_time_median_days=_lead_time_days(core, entry, definition),
+        lead_time_median_days=_lead_time_days(setting.core, entry, definition),
         rung=rung(climb),
         notes=_notes(features),
-        stands_for=tuple(definition_of([candidates.features[at] for at in twin]).name for twin in each.stands_for),
+        stands_for=tuple(setting.definition(twin).name for twin in each.stands_for),
     )
 
 

@@ -17,15 +17,15 @@ MIN_CONVERTERS: Final = 10
 NEAR_SHARE: Final = 0.5
 
 
-def near_outcome(core: Core, rows: Frame) -> tuple[NearOutcome, ...]:
+def near_outcome(core: Core, rows: Frame, split_s: int) -> tuple[NearOutcome, ...]:
     """Return the events that at least half of their converters first do in the week before the outcome.
 
-    Looked at are converters who did it before, or within a day of, their outcome; what comes later never enters
-    a landmark's window.
+    Looked at are converters of the training period (time zero before ``split_s``) who did it before, or within a day
+    of, their outcome; what comes later never enters a landmark's window.
     """
     found = []
     wait_s = np.full(core.users.t0_s.size, NEVER, dtype=np.int64)
-    has_outcome = (rows.outcome_at_s < NEVER) & (rows.outcome_at_s >= rows.t0_s)
+    has_outcome = (rows.outcome_at_s < NEVER) & (rows.outcome_at_s >= rows.t0_s) & (rows.t0_s < split_s)
     wait_s[rows.unit[has_outcome]] = (rows.outcome_at_s - rows.t0_s)[has_outcome]
     for code, event in enumerate(core.event_names):
         pairs = slice(int(core.event_pairs[code]), int(core.event_pairs[code + 1]))
@@ -37,8 +37,8 @@ def near_outcome(core: Core, rows: Frame) -> tuple[NearOutcome, ...]:
         converters, close = int(before.sum()), int(near.sum())
         if converters >= MIN_CONVERTERS and close >= NEAR_SHARE * converters:
             sentence = (
-                f"{close:,} of {converters:,} converters who did {event} before the outcome first did it in the "
-                f"{NEAR_DAYS} days before: it comes with the decision rather than ahead of it"
+                f"{close:,} of {converters:,} converters of the earlier period who did {event} before the outcome "
+                f"first did it in the {NEAR_DAYS} days before: it comes with the decision rather than ahead of it"
             )
             found.append(NearOutcome(event, converters, close, sentence))
     return tuple(found)

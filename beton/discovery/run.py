@@ -9,15 +9,14 @@ from typing import Final
 
 import numpy as np
 
-from beton.discovery import sweep
 from beton.discovery.candidates import Candidates, candidates
 from beton.discovery.cohorts import ClockOf, cohort, split_at_s
 from beton.discovery.families import lift
-from beton.discovery.findings import findings, priors
+from beton.discovery.findings import Setting, findings, priors
 from beton.discovery.near_outcome import near_outcome
-from beton.discovery.search import Block, Search, blocks, search
+from beton.discovery.search import Search, blocks, search
 from beton.discovery.shortlist import Pruned, entries, prune
-from beton.errors import BetonError
+from beton.discovery.sweep import Stopped
 from beton.model.discovery import DiscoveryResult, DiscoverySettings, Finding, NearOutcome, Step, VolcanoPoint
 from beton.model.evidence import Note
 from beton.model.manifest import Manifest
@@ -28,12 +27,7 @@ from beton.warehouse.core.arrays import Core
 OnStep = Callable[[str, float], None]
 ShouldStop = Callable[[], bool]
 
-CANCELLED: Final = "The discovery was cancelled; nothing was changed."
 LN10: Final = float(np.log(10))
-
-
-class Stopped(BetonError):
-    """The run was cancelled."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +61,7 @@ class _Stages:
     def begin(self, name: str, share: float) -> None:
         self._close()
         if self.should_stop():
-            raise Stopped(CANCELLED)
+            raise Stopped
         self._name = name
         self._on_step(name, share)
 
@@ -104,15 +98,17 @@ def run(question: Question, on_step: OnStep, should_stop: ShouldStop = lambda: F
     stages.begin("Packing bits", 0.35)
     made = blocks(pool, cohorts)
     stages.begin("Testing singles and pairs", 0.4)
-    found = _searched(pool, made, settings, stages)
+    found = search(pool, made, settings, stages.inside(0.4, 0.3), should_stop)
     stages.begin("Checking for leaks", 0.7)
-    near = near_outcome(core, cohorts[0].frame)
+    near = near_outcome(core, cohorts[0].frame, split_s)
     stages.begin("Pruning near-copies", 0.75)
     listed = entries(pool, found, frozenset(each.event for each in near))
-    pruned = prune(listed, found.cutoff_log_p, settings)
+    pruned = prune(listed, found.cutoff_p, settings)
     stages.begin("Confirming and adjusting", 0.9)
     made_priors, mixtures = priors(found)
-    signals = findings(core, pool, pruned.kept, made_priors)
+    own = question.manifest.conversion or Outcome()
+    named = None if outcome == own else outcome
+    signals = findings(Setting(core, pool, made_priors, named), pruned.kept)
     clock = question.clock_of(days[0])
     result = DiscoveryResult(
         settings=settings,
@@ -125,8 +121,8 @@ def run(question: Question, on_step: OnStep, should_stop: ShouldStop = lambda: F
         horizon_days=clock.horizon_s / DAY_S,
         cohorts=tuple(each.cohort.facts(each.end) for each in made if each.end > each.first_new),
         family=_family(found),
-        funnel=_funnel(pool, found, pruned, signals, near),
-        cutoff_p=None if found.cutoff_log_p is None else float(np.exp(found.cutoff_log_p)),
+        funnel=_funnel(pool, found, pruned, signals, near, settings.fdr),
+        cutoff_p=found.cutoff_p,
         priors=mixtures,
         findings=tuple(signals),
         near_outcome=near,
@@ -135,13 +131,6 @@ def run(question: Question, on_step: OnStep, should_stop: ShouldStop = lambda: F
         timings_s=stages.end(),
     )
     return Answer(result, pool, found)
-
-
-def _searched(pool: Candidates, made: tuple[Block, ...], settings: DiscoverySettings, stages: _Stages) -> Search:
-    try:
-        return search(pool, made, settings, stages.inside(0.4, 0.3), stages.should_stop)
-    except sweep.Stopped:
-        raise Stopped(CANCELLED) from None
 
 
 def _family(found: Search) -> dict[str, int]:
@@ -153,11 +142,11 @@ def _family(found: Search) -> dict[str, int]:
 
 
 def _funnel(
-    pool: Candidates, found: Search, pruned: Pruned, signals: Sequence[Finding], near: Sequence[NearOutcome]
+    pool: Candidates, found: Search, pruned: Pruned, signals: Sequence[Finding], near: Sequence[NearOutcome], fdr: float
 ) -> tuple[Step, ...]:
     level = sum(each.rung.level >= 2 for each in signals)
     adjusted = sum(each.rung.level >= 3 for each in signals)
-    fdr = int((found.singles.q_all < 0.05).sum() + (found.pairs.q_all < 0.05).sum())
+    rejected = int((found.singles.q_all < fdr).sum() + (found.pairs.q_all < fdr).sum())
     listed = int(found.singles.listed.sum() + found.pairs.listed.sum())
     barred = f"; conditions on {', '.join(each.event for each in near)} come with the outcome" if near else ""
     return (
@@ -174,7 +163,7 @@ def _funnel(
             found.singles.tested + found.pairs.tested,
             f"{found.pairs.tested:,} pairs with enough units on both sides",
         ),
-        Step("q", "q below 5% over the whole family", fdr, "Chance explains the others"),
+        Step("q", f"q below {fdr:.0%} over the whole family", rejected, "Chance explains the others"),
         Step(
             "listed", "Hold as a group, and beat their parts", listed, "A pair must add to each of its two conditions"
         ),

@@ -6,6 +6,7 @@ that a backtest of the saved signal gives. Pairs are counted where their later w
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -19,14 +20,14 @@ from beton.discovery.cohorts import Cohort
 from beton.discovery.families import Counts, Floats, adds_log_p, groups_found, log_p
 from beton.model.discovery import DiscoverySettings
 from beton.model.signal import DEFAULT_LANDMARK_DAYS
-from beton.stats.multiplicity import benjamini_hochberg
+from beton.stats.multiplicity import benjamini_hochberg, bh_cutoff
 
 OnProgress = Callable[[float], None]
 ShouldStop = Callable[[], bool]
 
 # Pairs drawn at even distances to learn how lifts are spread: those that passed a test would bias it.
 PRIOR_SAMPLE: Final = 200
-THREADS: Final = 2
+THREADS: Final = os.cpu_count() or 1
 
 
 @dataclass(frozen=True)
@@ -70,13 +71,13 @@ class Found:
 
 @dataclass(frozen=True)
 class Search:
-    """Singles (all of them), pairs (those that may be below ``cutoff_log_p``), and a sample of pairs chosen blindly."""
+    """Singles (all of them), pairs (those that may be below ``cutoff_p``), and a sample of pairs chosen blindly."""
 
     blocks: tuple[Block, ...]
     singles: Found
     pairs: Found
     sample: Counts
-    cutoff_log_p: float | None
+    cutoff_p: float | None
 
 
 def blocks(candidates: Candidates, cohorts: Sequence[Cohort]) -> tuple[Block, ...]:
@@ -126,13 +127,12 @@ def search(
         cutoff = -np.inf if bound is None else bound
         collected.append(sweep.collect(each.bits, families[i], cutoff, threads=THREADS, should_stop=should_stop))
     pair_p = np.concatenate([each.log_p for each in collected])
-    q_all = benjamini_hochberg(np.concatenate([p, pair_p]), family)
+    every_p = np.concatenate([p, pair_p])
+    q_all = benjamini_hochberg(every_p, family)
     groups = [feature.group for feature in candidates.features]
     singles = _judge_singles(features, block, counts, p, q_all[: p.size], groups, settings)
     pairs = _judge_pairs(made, collected, q_all[p.size :], pairs_tested, groups, settings)
-    passed = np.concatenate([p, pair_p])[q_all < settings.fdr]
-    highest = float(passed.max()) if passed.size else None
-    return Search(made, singles, pairs, _sample(made, settings), highest)
+    return Search(made, singles, pairs, _sample(made, settings), bh_cutoff(every_p, family, settings.fdr))
 
 
 def _singles(
@@ -186,14 +186,14 @@ def _judge_pairs(
         if at.size:
             parents = (each.counts(features[at, side]) for side in (0, 1))
             adds[at] = adds_log_p(counts[at], *parents)
-    q_depth = benjamini_hochberg(p, max(tested, p.size))
+    q_depth = benjamini_hochberg(p, tested)
     found = np.zeros(p.size, dtype=bool)
     # No larger p-value can lower a Simes p-value below the level.
     near = np.flatnonzero(adds < np.log(settings.fdr))
     if near.size:
         of_pair = [" & ".join(sorted((groups[a], groups[b]))) for a, b in features[near].tolist()]
         found[near] = groups_found(of_pair, adds[near], settings.fdr, _pairs_by_group(groups))
-    beats = benjamini_hochberg(adds, max(tested, p.size)) < settings.fdr
+    beats = benjamini_hochberg(adds, tested) < settings.fdr
     return Found(features, block, counts, p, adds, q_all, q_depth, (q_depth < settings.fdr) & found & beats, tested)
 
 

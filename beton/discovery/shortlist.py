@@ -24,7 +24,6 @@ JACCARD: Final = 0.6
 EXPLAINED_P: Final = 0.05
 PER_GROUP: Final = 12  # variants of one event, or pair of events, that may compete
 MAX_PAIRS: Final = 400  # pairs that may compete, best first
-MIN_LOG_RATE: Final = 1e-12
 
 
 @dataclass(frozen=True)
@@ -64,7 +63,8 @@ class Pruned:
 def entries(candidates: Candidates, found: Search, barred: frozenset[str]) -> list[Entry]:
     """Return the listed candidates, singles first and the strongest of each depth first.
 
-    ``barred`` groups (events near the outcome) have none. A pair comes after its parts, so that it has to add to them.
+    Conditions on ``barred`` events (near the outcome) have none. A pair comes after its parts, so that it has to add
+    to them.
     """
     made = [
         *_entries(candidates, found, found.singles, barred),
@@ -81,7 +81,8 @@ def _entries(candidates: Candidates, found: Search, depth: Found, barred: frozen
     for at in order.tolist():
         features = tuple(depth.features[at].tolist())
         group = tuple(sorted(candidates.features[feature].group for feature in features))
-        if any(name.split(" · ")[0] in barred for name in group) or seen.get(group, 0) >= PER_GROUP:
+        events = {candidates.features[feature].condition.get("event") for feature in features}
+        if events & barred or seen.get(group, 0) >= PER_GROUP:
             continue
         if len(features) > 1 and listed >= MAX_PAIRS:
             return
@@ -105,7 +106,7 @@ def _table(columns: tuple[NDArray[np.int64], ...]) -> TwoByTwo:
     return TwoByTwo(a, n1, c, n0)
 
 
-def prune(listed: Sequence[Entry], cutoff_log_p: float | None, settings: DiscoverySettings) -> Pruned:
+def prune(listed: Sequence[Entry], cutoff_p: float | None, settings: DiscoverySettings) -> Pruned:
     """Keep the strongest of each set of near-copies, and what no kept signal explains.
 
     An entry goes when its account-clustered p-value is above the run's cutoff, when its Jaccard index with a stronger
@@ -115,7 +116,7 @@ def prune(listed: Sequence[Entry], cutoff_log_p: float | None, settings: Discove
     kept: list[Kept] = []
     clustered = copies = explained = beyond = 0
     for each in listed:
-        if not _holds_clustered(each, cutoff_log_p):
+        if not _holds_clustered(each, cutoff_p):
             clustered += 1
             continue
         twin = next((i for i, other in enumerate(kept) if jaccard(each.units, other.entry.units) >= JACCARD), None)
@@ -139,12 +140,12 @@ def clustered(entry: Entry, member: Bools) -> ClusteredRatio | None:
     return clustered_ratio(TwoByTwo(*counts), ClusterMoments.from_arrays(converted, signal, rows.cluster[member]))
 
 
-def _holds_clustered(entry: Entry, cutoff_log_p: float | None) -> bool:
+def _holds_clustered(entry: Entry, cutoff_p: float | None) -> bool:
     """Whether it would have passed with accounts as the unit of chance; an empty cell leaves mid-P to speak."""
     ratio = clustered(entry, entry.cohort.train)
-    if ratio is None or cutoff_log_p is None:
+    if ratio is None or cutoff_p is None:
         return True
-    return ratio.design_effect <= 1 or ratio.p_value <= np.exp(cutoff_log_p)
+    return ratio.design_effect <= 1 or ratio.p_value <= cutoff_p
 
 
 def jaccard(one: Bools, other: Bools) -> float:

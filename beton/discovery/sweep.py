@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from beton.discovery.matrix import WORDS_PER_BLOCK, BitMatrix, Integers, intersections, popcount, singles
 from beton.discovery.mid_p import Memory, margins, new_memory, remembered_log_mid_p
+from beton.errors import BetonError
 
 Floats = NDArray[np.float64]
 Progress = Callable[[float], None]
@@ -35,8 +36,11 @@ _CHUNK_WORDS: Final = 200_000_000
 _CHUNK_PAIRS: Final = 2_000_000
 
 
-class Stopped(Exception):
+class Stopped(BetonError):
     """``should_stop`` said so; there is no result."""
+
+    def __init__(self) -> None:
+        super().__init__("The discovery was cancelled; nothing was changed.")
 
 
 @dataclass(frozen=True)

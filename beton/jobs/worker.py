@@ -108,7 +108,8 @@ class Worker:
         except JobCancelled:
             return {}, "The job stopped without being asked to: start it again."
         except BetonError as problem:
-            log.exception("job %s (%s) failed", job.id, job.kind)
+            if not progress.should_stop():
+                log.exception("job %s (%s) failed", job.id, job.kind)
             return {}, str(problem)
         except Exception as problem:
             log.exception("job %s (%s) failed", job.id, job.kind)

@@ -25,7 +25,6 @@ class DiscoverySettings:
     ``holdout_share``: share of the units outside the purge that later cohorts hold; ``fdr``: level of every q-value.
     """
 
-    seed: int = 42
     windows_days: tuple[int, ...] = (1, 3, 7, 14)
     activity_days: int = 28
     counts: tuple[int, ...] = (1, 2, 3, 5, 8, 10, 15, 20, 30, 50)

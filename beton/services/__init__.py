@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from beton.services.backtests import Backtests
     from beton.services.discovery import Discovery
+    from beton.services.examinations import Examinations
     from beton.services.settings import SettingsService
     from beton.services.signals import Signals
     from beton.services.workspace import Workspace
@@ -22,3 +23,4 @@ class Services:
     backtests: Backtests
     signals: Signals
     discovery: Discovery
+    examinations: Examinations

@@ -73,8 +73,7 @@ class Backtests:
         with contextlib.suppress(NoDataError):
             manifest = self._warehouse.manifest()
             self._time_to_outcome_s(manifest.version, "user", manifest.conversion or Outcome())
-            if (core := self._warehouse.core()) is not None:
-                warm(core)
+            warm(self._warehouse.core())
 
     def run(self, signal: SignalDefinition, run_id: str | None = None) -> Report:
         """Measure ``signal`` now and store the evidence under ``run_id`` (32 hex digits; made when not given).
@@ -161,9 +160,8 @@ class Backtests:
         waits = self._time_to_outcome_s(manifest.version, signal.unit, outcome)
         cohort = measurement.cohort_of(signal, outcome, waits, settings.sales_cycle_days)
         sql = cohort_sql(signal, outcome, measurement.clock_of(cohort, outcome, manifest), catalogue)
-        core = self._warehouse.core()
-        by_core = core is not None and not why_not(core, signal, outcome)
-        engine = measurement.CORE_ENGINE if by_core else measurement.ENGINE
+        refused = why_not(self._warehouse.core(), signal, outcome)
+        engine = measurement.ENGINE if refused else measurement.CORE_ENGINE
         return Question(signal, outcome, cohort, manifest, sql, engine), content_hash(
             [signal.meaning_hash(), outcome.to_dict(), cohort.horizon_days, manifest.version, engine]
         )
@@ -211,15 +209,13 @@ class Backtests:
             if self._warehouse.version() != question.manifest.version:
                 raise WarehouseError("The data was replaced while this backtest started; run it again.")
             excluded = self._excluded(question)
-            if core is None or question.engine != measurement.CORE_ENGINE:
+            if question.engine == measurement.ENGINE:
                 return count_cohort(connection, question.sql, excluded, on_step)
-        on_step("Building the cohort and evaluating the signal", 0.0)
-        landmark_s = measurement.clock_of(question.cohort, question.outcome, question.manifest).landmark_s
-        return count_core(core, question.signal, self._frame(core, question), landmark_s, excluded)
-
-    def _frame(self, core: Core, question: Question) -> Frame:
-        """The cohort without its signal; the last few are kept, because signals of one landmark share theirs."""
         cut = measurement.clock_of(question.cohort, question.outcome, question.manifest)
+        return count_core(core, question.signal, self._frame(core, question, cut), cut.landmark_s, excluded, on_step)
+
+    def _frame(self, core: Core, question: Question, cut: Clock) -> Frame:
+        """The cohort without its signal; the last few are kept, because signals of one landmark share theirs."""
         key = (question.manifest.version, question.cohort.unit, question.outcome, cut)
         found = self._frames.get(key)
         if found is None:

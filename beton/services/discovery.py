@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from beton import clock
-from beton.errors import WarehouseError
 from beton.model.discovery import DiscoveryResult, DiscoverySettings
 from beton.model.evidence import Cohort
 from beton.model.outcome import Outcome
@@ -78,15 +77,13 @@ class Discovery:
         Raises:
             NoDataError: nothing has been imported.
             InputError: the history is too short to learn from and to hold a period back.
-            WarehouseError: the snapshot was built by an older version.
+            WarehouseError: the snapshot is broken or of another version.
         """
         from beton.discovery import tables
         from beton.discovery.run import Question, run
 
         since, at = time.perf_counter(), clock.now()
         manifest, core = self._warehouse.manifest(), self._warehouse.core()
-        if core is None:
-            raise WarehouseError("This snapshot was built by an older version of Beton: import the data again.")
         outcome = outcome or manifest.conversion or Outcome()
         clock_of = self._clock_of(manifest, outcome)
         answer = run(Question(core, manifest, outcome, clock_of, settings), on_step, should_stop)
@@ -105,18 +102,18 @@ class Discovery:
         return self._run(record)
 
     def request(self, settings: DiscoverySettings, outcome: Outcome | None = None) -> JobRecord:
-        """Queue a run for the worker; whoever asks while one waits or runs gets that one."""
+        """Queue a run for the worker; whoever asks the same while one waits or runs gets that one."""
         payload = {"settings": settings.to_dict(), "outcome": outcome.to_dict() if outcome else None}
-        return self._jobs.enqueue(JOB, JOB, payload, clock.now())
+        return self._jobs.enqueue(JOB, f"{JOB}:{content_hash(payload)}", payload, clock.now())
 
     def job(self) -> JobRecord | None:
         """Return the newest job, whatever its state."""
         return next(iter(self._jobs.recent(JOB, 1)), None)
 
     def cancel(self) -> JobRecord | None:
-        """Ask the open job to stop; None when there is none."""
-        job = self._jobs.open_for(JOB)
-        return None if job is None else self._jobs.request_cancel(job.id, clock.now())
+        """Ask the newest job to stop; None when it has ended, or there is none."""
+        job = self.job()
+        return self._jobs.request_cancel(job.id, clock.now()) if job is not None and job.is_open else None
 
     def work(self, payload: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
         """Run a queued job: what the worker calls."""

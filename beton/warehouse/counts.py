@@ -50,6 +50,7 @@ class CohortCounts:
 
 
 Step = Callable[[str, float], None]
+EVALUATING: Final = "Building the cohort and evaluating the signal"
 
 
 def count_cohort(
@@ -59,8 +60,12 @@ def count_cohort(
 
     ``excluded`` are the units outside every cohort, by status (``excluded_units``).
     """
-    on_step("Building the cohort and evaluating the signal", 0.0)
-    rows = connection.execute(cohort_sql).fetchnumpy()
+    on_step(EVALUATING, 0.0)
+    return count_rows(connection.execute(cohort_sql).fetchnumpy(), excluded, on_step)
+
+
+def count_rows(rows: Rows, excluded: Mapping[int, int], on_step: Step) -> CohortCounts:
+    """Count the rows of a cohort, columns as ``landmark`` names them, whichever tier made them."""
     on_step("Counting conversions", 0.7)
     cells = _cells(rows)
     on_step("Summing by account", 0.8)

@@ -50,7 +50,7 @@ class Warehouse:
         self._threads = threads
         self._lock = threading.Lock()
         self._open: _Open | None = None
-        self._core: tuple[str, Core | None] | None = None
+        self._core: tuple[str, Core] | None = None
         # A connection that came through a fork has lost its threads: freeing it would wait for them forever.
         self._inherited: list[_Open] = []
 
@@ -83,13 +83,15 @@ class Warehouse:
         cursor.execute("USE snapshot")
         return cursor
 
-    def core(self) -> Core | None:
-        """Return the arrays of the current snapshot, None if it was built without; errors as for ``manifest``."""
+    def core(self) -> Core:
+        """Return the arrays of the current snapshot; errors as for ``manifest``."""
         with self._lock:
             name = self._refresh().name
             if self._core is None or self._core[0] != name:
-                folder = self._store.directory(name) / CORE_FOLDER
-                self._core = (name, open_core(folder) if folder.is_dir() else None)
+                try:
+                    self._core = (name, open_core(self._store.directory(name) / CORE_FOLDER))
+                except OSError as error:
+                    raise WarehouseError(f"The current snapshot cannot be opened ({error}): import again.") from error
             return self._core[1]
 
     def close(self) -> None:

@@ -55,7 +55,6 @@ def found(services: Services) -> DiscoveryRun:
 def question(company: Path) -> Question:
     warehouse = Warehouse(company)
     manifest, core = warehouse.manifest(), warehouse.core()
-    assert core is not None
     assert manifest.outcomes_since is not None
     since, end = int(manifest.outcomes_since.timestamp()), int(manifest.data_end.timestamp())
 
@@ -90,6 +89,16 @@ def test_a_finding_has_the_table_of_its_backtest(services: Services, found: Disc
         assert each.adjusted is not None
         assert each.adjusted.table == measured.table, each.name
         assert each.lead_time_median_days == pytest.approx(measured.lead_time_median_days)
+
+
+def test_a_finding_of_another_outcome_says_so(company: Path, services: Services) -> None:
+    started = Outcome("event", event="onboarding_completed")
+    asked = replace(question(company), outcome=started, settings=SMALL)
+    found = run(asked, lambda stage, share: None).result.findings
+
+    assert found
+    for each in found[:5]:
+        assert from_dict(dict(each.definition)).outcome == started
 
 
 def test_periods_do_not_touch(found: DiscoveryRun) -> None:

@@ -2,38 +2,19 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
 from beton.jobs.queue import Jobs
-from beton.records.database import Database, open_database, sqlite_url
+from beton.records.database import Database
 
 Until = Callable[[Callable[[], bool]], None]
 
 
 @pytest.fixture
-def url(tmp_path: Path) -> str:
-    return sqlite_url(tmp_path / "app.sqlite3")
-
-
-@pytest.fixture
-def database(url: str) -> Iterator[Database]:
-    opened = open_database(url)
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
 def jobs(database: Database) -> Jobs:
     return Jobs(database)
-
-
-@pytest.fixture
-def noon() -> datetime:
-    return datetime(2024, 6, 1, 12, 0, 0, 123456, tzinfo=UTC)
 
 
 @pytest.fixture

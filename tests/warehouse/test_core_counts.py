@@ -54,6 +54,10 @@ def by_sql(
         return count_cohort(connection, sql, excluded, lambda *_: None)
 
 
+def silent(stage: str, share: float) -> None:
+    """Progress that nobody watches."""
+
+
 def assert_same(found: CohortCounts, wanted: CohortCounts) -> None:
     assert found.status_units == wanted.status_units
     assert found.months == wanted.months
@@ -71,7 +75,7 @@ def compare(warehouse: Warehouse, core: Core, asked: dict[str, Any], outcome: Ou
     with warehouse.connection() as connection:
         excluded = excluded_units(connection, excluded_sql(signal.unit))
     cohort = frame(core, signal.unit, outcome, cut)
-    found = count_core(core, signal, cohort, cut.landmark_s, excluded)
+    found = count_core(core, signal, cohort, cut.landmark_s, excluded, silent)
     assert_same(found, by_sql(warehouse, signal, outcome, cut, excluded))
     return True
 
@@ -167,7 +171,7 @@ def test_the_comparison_would_notice_a_second(shared: tuple[reference.World, War
     cohort = frame(core, "user", Outcome(), cut)
     wanted = by_sql(warehouse, signal, Outcome(), cut, {})
     longer = from_dict({"name": "x", "when": {"event": "start", "within_days": 2 + 1 / 86_400}})
-    moved = count_core(core, longer, cohort, cut.landmark_s + 1, {})
+    moved = count_core(core, longer, cohort, cut.landmark_s + 1, {}, silent)
     assert moved.first_matches != wanted.first_matches
 
 
