@@ -19,7 +19,7 @@ def count_core(
 ) -> CohortCounts:
     """Evaluate the signal and count; ``excluded`` are the units outside every cohort, by status."""
     on_step(EVALUATING, 0.0)
-    held_s = match_s(core, signal, landmark_s)[frame.unit]
+    held_s = match_s(core, signal, landmark_s, frame.unit)[frame.unit]
     has_signal = held_s < NEVER
     rows: Rows = {
         "unit": frame.unit,

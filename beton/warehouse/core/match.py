@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,9 +24,11 @@ from beton.model.signal import DAY_S, SignalDefinition
 from beton.warehouse.compile import JSON_PREFIX, NEVER, WEEK_S, seconds, threshold
 from beton.warehouse.core.arrays import Column, Core
 from beton.warehouse.core.kernels import Rows, kth_period, kth_row
-from beton.warehouse.core.predicates import holds
+from beton.warehouse.core.predicates import holds, matching_words
 
-_KEEP_ALL: Final = np.empty(0, dtype=bool)
+_NO_CODES: Final = np.empty(0, dtype=np.int32)
+_KEEPS_ALL: Final = np.empty(0, dtype=bool)
+_KEPT: Final = np.array([False, True])
 
 
 def why_not(core: Core, signal: SignalDefinition, outcome: Outcome) -> str:
@@ -59,12 +61,15 @@ def _problem(columns: dict[str, Column], leaf: PropertyCondition) -> str:
     return ""
 
 
-def match_s(core: Core, signal: SignalDefinition, landmark_s: int) -> NDArray[np.int64]:
+def match_s(
+    core: Core, signal: SignalDefinition, landmark_s: int, units: NDArray[np.integer[Any]] | None = None
+) -> NDArray[np.int64]:
     """Return for every user (or account) the second at which the tree first held, ``NEVER`` where it did not.
 
-    Only for signals to which ``why_not`` has no objection.
+    Only for signals to which ``why_not`` has no objection. With ``units`` (keys) only their entries have a meaning,
+    which saves looking at the events of the others.
     """
-    held = _Tree(core, signal, landmark_s).held(signal.when)
+    held = _Tree(core, signal, landmark_s, units).held(signal.when)
     return _rolled_up(core, signal, landmark_s, held) if signal.unit == "account" else held
 
 
@@ -82,9 +87,12 @@ def warm(core: Core) -> None:
 class _Tree:
     """One tree on one clock, evaluated for every user."""
 
-    def __init__(self, core: Core, signal: SignalDefinition, landmark_s: int) -> None:
+    def __init__(
+        self, core: Core, signal: SignalDefinition, landmark_s: int, units: NDArray[np.integer[Any]] | None
+    ) -> None:
         self.core = core
         self.landmark_s = landmark_s
+        self.wanted = _users_of(core, signal, units)
         offset_s = core.users.account_offset_s
         self.offset_s = offset_s if signal.unit == "account" else np.zeros_like(offset_s)
 
@@ -129,26 +137,44 @@ class _Tree:
         core = self.core
         if node.event == ANY_EVENT:
             users = np.arange(self.offset_s.size, dtype=np.int32)
-            keep = self._kept(node, slice(None))
-            return Rows(core.user_start[:-1], core.user_start[1:], users, core.rel_s, core.user_rows, keep)
+            code, kept = self._kept(node, slice(None))
+            return Rows(
+                core.user_start[:-1], core.user_start[1:], users, core.rel_s, core.user_rows, code, kept, self.wanted
+            )
         event = core.event_names.index(node.event)
         first, last = (int(pair) for pair in core.event_pairs[event : event + 2])
         start, end = (int(core.pair_start[pair]) for pair in (first, last))
+        code, kept = self._kept(node, slice(start, end))
         return Rows(
             core.pair_zero[first:last] - start,
             core.pair_start[first + 1 : last + 1] - start,
             core.pair_user[first:last],
             core.rel_s[start:end],
             core.user_rows[:0],
-            self._kept(node, slice(start, end)),
+            code,
+            kept,
+            self.wanted,
         )
 
-    def _kept(self, node: EventCondition, rows: slice) -> NDArray[np.bool_]:
-        keep = _KEEP_ALL
-        for item in node.where:
-            test = holds(self.core.event_columns[item.property], item, rows)
-            keep = test if keep is _KEEP_ALL else keep & test
-        return keep
+    def _kept(self, node: EventCondition, rows: slice) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+        """Return a code per row and which codes are kept. One filter on text needs no pass over the rows."""
+        columns = self.core.event_columns
+        if not node.where:
+            return _NO_CODES, _KEEPS_ALL
+        if len(node.where) == 1 and (column := columns[node.where[0].property]).kind == "text":
+            return column.values[rows], matching_words(column, node.where[0])
+        tests = (holds(columns[item.property], item, rows) for item in node.where)
+        return np.logical_and.reduce(list(tests)).view(np.int8), _KEPT
+
+
+def _users_of(core: Core, signal: SignalDefinition, units: NDArray[np.integer[Any]] | None) -> NDArray[np.bool_]:
+    """Return whose events count: the users that are among ``units``, or that belong to one of them."""
+    if units is None:
+        return np.ones(core.users.t0_s.size, dtype=bool)
+    of = core.users if signal.unit == "user" else core.companies
+    wanted = np.zeros(of.t0_s.size + 1, dtype=bool)  # the last is that of no company
+    wanted[units] = True
+    return wanted[:-1] if signal.unit == "user" else wanted[core.users.company_key]
 
 
 def _rolled_up(core: Core, signal: SignalDefinition, landmark_s: int, held: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -24,12 +24,9 @@ _COMPARE: Final[dict[str, Callable[[Any, Any], Any]]] = {
 
 def holds(column: Column, condition: PropertyCondition, rows: slice = slice(None)) -> NDArray[np.bool_]:
     """Return for every row of the slice whether the condition holds; the column's kind must allow it."""
-    values = column.values[rows]
-    wanted = condition.value if isinstance(condition.value, tuple) else (condition.value,)
+    values, wanted = column.values[rows], _wanted(condition)
     if column.kind == "text":
-        of_word = np.zeros(len(column.words) + 1, dtype=bool)  # the last is that of code -1
-        of_word[:-1] = _words(column.words, condition.op, [_text(value) for value in wanted])
-        chosen: NDArray[np.bool_] = of_word[values]
+        chosen: NDArray[np.bool_] = matching_words(column, condition)[values]
         return chosen
     if column.kind == "boolean":
         truths = [int(str(value).lower() == "true") for value in wanted]
@@ -37,6 +34,17 @@ def holds(column: Column, condition: PropertyCondition, rows: slice = slice(None
     matching: NDArray[np.bool_] = _numbers(values, condition.op, [float(value) for value in wanted])
     matching &= ~np.isnan(values)
     return matching
+
+
+def matching_words(column: Column, condition: PropertyCondition) -> NDArray[np.bool_]:
+    """Return for every code of a text column whether the condition holds; the last entry is that of code -1."""
+    of_word = np.zeros(len(column.words) + 1, dtype=bool)
+    of_word[:-1] = _words(column.words, condition.op, [_text(value) for value in _wanted(condition)])
+    return of_word
+
+
+def _wanted(condition: PropertyCondition) -> tuple[Scalar, ...]:
+    return condition.value if isinstance(condition.value, tuple) else (condition.value,)
 
 
 def _text(value: Scalar) -> str:
