@@ -133,6 +133,12 @@ def normal_quantile(confidence: float) -> float:
     return float(-ndtri((1 - confidence) / 2))
 
 
+def checked_counts(a: ArrayLike, n1: ArrayLike, c: ArrayLike, n0: ArrayLike) -> tuple[Floats, Floats, Floats, Floats]:
+    """Return the four counts as float64 arrays of their common shape; InputError for impossible ones."""
+    broadcast = np.broadcast_arrays(a, n1, c, n0)
+    return *_arm(broadcast[0], broadcast[1]), *_arm(broadcast[2], broadcast[3])
+
+
 def wilson_interval(x: ArrayLike, n: ArrayLike, confidence: float = 0.95) -> tuple[Floats, Floats]:
     """Score interval of one rate, x of n; 0 to 1 where n is 0.
 
@@ -164,7 +170,7 @@ def risk_ratio_interval(
     Lower is 0 where a is 0 and upper is inf where c is 0; no conversion at all, or an empty arm, says
     nothing about the ratio: 0 to inf.
     """
-    a, n1, c, n0 = _counts(a, n1, c, n0)
+    a, n1, c, n0 = checked_counts(a, n1, c, n0)
     z = normal_quantile(confidence)
     lowest, highest = np.full(a.shape, -_LOG_RATIO_RANGE), np.full(a.shape, _LOG_RATIO_RANGE)
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -207,7 +213,7 @@ def katz_interval(
 
     Katz et al. (1978), Biometrics 34:469. Too narrow for rare conversions: not shown as a result.
     """
-    a, n1, c, n0 = _counts(a, n1, c, n0)
+    a, n1, c, n0 = checked_counts(a, n1, c, n0)
     z = normal_quantile(confidence)
     defined = (a > 0) & (c > 0)
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -223,7 +229,7 @@ def risk_difference_interval(
 
     Newcombe (1998), Stat Med 17:873, method 10.
     """
-    a, n1, c, n0 = _counts(a, n1, c, n0)
+    a, n1, c, n0 = checked_counts(a, n1, c, n0)
     lower1, upper1 = wilson_interval(a, n1, confidence)
     lower0, upper0 = wilson_interval(c, n0, confidence)
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -244,7 +250,7 @@ def log_mid_p(a: ArrayLike, n1: ArrayLike, c: ArrayLike, n0: ArrayLike) -> Float
     """
     from scipy.special import betaln
 
-    a, n1, c, n0 = _counts(a, n1, c, n0)
+    a, n1, c, n0 = checked_counts(a, n1, c, n0)
     # The lower tail of one arm is the upper tail of the other.
     swap = a * n0 < c * n1
     a, c = np.where(swap, c, a), np.where(swap, a, c)
@@ -323,8 +329,3 @@ def _arm(x: ArrayLike, n: ArrayLike) -> tuple[Floats, Floats]:
     if not np.all((count >= 0) & (count <= units)):
         raise InputError("a count is negative or larger than its arm; give counts from 0 to the arm's size")
     return count, units
-
-
-def _counts(a: ArrayLike, n1: ArrayLike, c: ArrayLike, n0: ArrayLike) -> tuple[Floats, Floats, Floats, Floats]:
-    broadcast = np.broadcast_arrays(a, n1, c, n0)
-    return *_arm(broadcast[0], broadcast[1]), *_arm(broadcast[2], broadcast[3])

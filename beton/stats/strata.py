@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from beton.errors import InputError
-from beton.stats.proportions import Floats, _counts, normal_quantile
+from beton.stats.proportions import Floats, checked_counts, normal_quantile
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ def _comparable(
     a: ArrayLike, n1: ArrayLike, c: ArrayLike, n0: ArrayLike
 ) -> tuple[Floats, Floats, Floats, Floats, Floats]:
     """Counts with everything of one-armed strata set to 0, and the units per stratum, at least 1 to divide by."""
-    a, n1, c, n0 = _counts(a, n1, c, n0)
+    a, n1, c, n0 = checked_counts(a, n1, c, n0)
     if a.ndim == 0:
         raise InputError("the counts have no strata; give one count per stratum")
     both = (n1 > 0) & (n0 > 0)
