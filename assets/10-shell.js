@@ -103,7 +103,9 @@
       markCurrent(pathname, hrefs) {
         markTheme();
         const home = base();
-        const here = (href) => pathname === href || `${pathname}/` === href || (href !== home && pathname.startsWith(href + "/"));
+        // The discovery runs belong to the signals that they found.
+        const at = /^runs(\/|$)/.test(pathname.slice(home.length)) ? `${home}signals/` : pathname;
+        const here = (href) => at === href || `${at}/` === href || (href !== home && at.startsWith(href + "/"));
         return hrefs.map((href) => (here(href) ? "page" : "false"));
       },
 

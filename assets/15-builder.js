@@ -40,6 +40,8 @@
   // Not an Output: what draws the result also listens to the query, and Dash would see a circle.
   window.dash_clientside = Object.assign({}, window.dash_clientside, {
     backtest: {
+      hear: (search) => search,
+
       address(run) {
         const search = `?run=${run}`;
         if (run && search !== window.location.search) window.dash_clientside.set_props("url", { search });

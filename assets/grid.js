@@ -68,7 +68,7 @@
   }
 
   // A phone shows what the choice needs: the name, its lift, its status. The row's page has the rest.
-  const WIDE_ONLY = ["interval", "units", "leads", "arr", "verdict"];
+  const WIDE_ONLY = ["confidence", "held_out", "units", "leads", "arr", "status"];
   const WIDE_PX = 700;
 
   function fitSignals({ api }) {
@@ -108,14 +108,41 @@
       params.data
         ? window.React.createElement("span", { className: "pill", "data-status": params.value }, statusWords(params.value))
         : null,
+
+    // A figure with its interval below, and the reason for it or for its absence where the pointer rests.
+    Figure: (params) => {
+      const { data, value, valueFormatted } = params;
+      if (!data) return null;
+      const field = params.colDef.field;
+      const shown = valueFormatted === null || valueFormatted === undefined ? String(value) : valueFormatted;
+      return cell("grid-figure", data[`${field}_why`], [
+        window.React.createElement("span", { key: "figure" }, shown),
+        lineBelow(data[`${field}_line`]),
+      ]);
+    },
+
+    Rung: (params) => {
+      const { data, value } = params;
+      if (!data) return null;
+      const field = params.colDef.field;
+      const why = data[`${field}_why`];
+      if (value === null || value === undefined) return cell("", why, MISSING);
+      return cell("grid-rung", why, [
+        window.React.createElement("span", { key: "level", className: "rung", "data-level": value }, value),
+        window.React.createElement("span", { key: "label" }, data[`${field}_line`]),
+      ]);
+    },
   });
+
+  const cell = (className, why, inside) => window.React.createElement("span", { className, title: why || null }, inside);
+  const lineBelow = (words) => (words ? window.React.createElement("small", { key: "line" }, words) : null);
 
   function statusWords(status) {
     return status ? status[0].toUpperCase() + status.slice(1) : "";
   }
 
   // ---- the filters of the Signals page and the query of its address ------------------------------------------
-  const KEYS = ["status", "lift", "source", "verdict", "q"];
+  const KEYS = ["status", "lift", "source", "evidence", "thresholds", "q"];
   const TYPING_MS = 200;
   let typing = null; // the timer of a pause in typing
   let own = null; // the query that the controls themselves wrote

@@ -26,8 +26,12 @@ def build_services(settings: Settings) -> Services:
     from beton.records.signals import SignalRepository
     from beton.services.backtests import Backtests
     from beton.services.discovery import Discovery
+    from beton.services.discovery_runs import DiscoveryRuns
+    from beton.services.examinations import Examinations
+    from beton.services.playbooks import Playbooks
     from beton.services.settings import SettingsService
     from beton.services.signals import Signals
+    from beton.services.units import Units
     from beton.services.workspace import Workspace
     from beton.warehouse.reader import Warehouse
 
@@ -36,14 +40,17 @@ def build_services(settings: Settings) -> Services:
     kept_settings = SettingsRepository(database)
     backtests = Backtests(warehouse, RunRepository(database), kept_settings)
     signals = Signals(SignalRepository(database), backtests)
+    discoveries = DiscoveryRepository(database)
     return Services(
         workspace=Workspace(settings.data_dir, warehouse, signals),
         settings=SettingsService(kept_settings),
         backtests=backtests,
         signals=signals,
-        discovery=Discovery(
-            settings.data_dir, warehouse, DiscoveryRepository(database), kept_settings, signals, Jobs(database)
-        ),
+        discovery=Discovery(settings.data_dir, warehouse, discoveries, kept_settings, signals, Jobs(database)),
+        discovery_runs=DiscoveryRuns(settings.data_dir, discoveries, signals),
+        examinations=Examinations(warehouse, discoveries, kept_settings, signals),
+        units=Units(warehouse, backtests, signals),
+        playbooks=Playbooks(warehouse, backtests, signals),
     )
 
 
@@ -55,9 +62,10 @@ def build_worker(settings: Settings) -> Worker:
     """
     from beton.jobs.queue import Jobs
     from beton.jobs.worker import Worker
-    from beton.services.discovery import JOB
+    from beton.services.discovery import JOB, SHUFFLE_JOB
 
-    handlers: dict[str, Handler] = {JOB: build_services(settings).discovery.work}
+    discovery = build_services(settings).discovery
+    handlers: dict[str, Handler] = {JOB: discovery.work, SHUFFLE_JOB: discovery.work_shuffle}
     return Worker(Jobs(_open_database(settings)), handlers)
 
 

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from beton.cli_runs import runs
 from beton.errors import InputError
 from beton.terminal import AsJson, Progress, open_services, print_result
 
 if TYPE_CHECKING:
-    from beton.model.discovery import Estimate, Finding
+    from beton.model.discovery import DiscoveryResult, DiscoverySettings, Estimate, Finding, ShuffleTest
+    from beton.model.outcome import Outcome
     from beton.records.rows import JobRecord
-    from beton.services.discovery import DiscoveryRun
+    from beton.services.discovery import Discovery, DiscoveryRun
     from beton.services.signals import SignalReport
 
 SignalId = Annotated[str, typer.Argument(metavar="SIGNAL", help="Its id, as `beton signals list` shows it.")]
@@ -23,9 +25,9 @@ signals = typer.Typer(help="List, show, switch and export saved signals.", no_ar
 
 
 def register(app: typer.Typer) -> None:
-    """Add ``discover``, ``runs`` and the group ``signals``."""
+    """Add ``discover`` and the groups ``runs`` and ``signals``."""
     app.command()(discover)
-    app.command()(runs)
+    app.add_typer(runs, name="runs")
     app.add_typer(signals, name="signals")
 
 
@@ -33,6 +35,13 @@ def discover(
     outcome: Annotated[
         str, typer.Option(help="What counts: 'deal won', 'deal created', or the name of an event; default: the data's.")
     ] = "",
+    holdout_from: Annotated[
+        str, typer.Option(metavar="DATE", help="First signup date of the later cohorts; default: 30% are held out.")
+    ] = "",
+    shuffle: Annotated[
+        int, typer.Option(metavar="ROUNDS", help="Search so many worlds with shuffled outcomes instead, e.g. 20.")
+    ] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Where random draws of outcomes begin.")] = 0,
     queue: Annotated[bool, typer.Option("--queue", help="Leave it to the worker and return at once.")] = False,
     cancel: Annotated[bool, typer.Option("--cancel", help="Stop the run that the worker has.")] = False,
     as_json: AsJson = False,
@@ -40,34 +49,42 @@ def discover(
     """Find the signals that predict conversion, and confirm each on later cohorts."""
     from beton.model.discovery import DiscoverySettings
 
-    services = open_services()
+    services, settings = open_services(), DiscoverySettings(holdout_from=holdout_from, seed=seed)
     if queue or cancel:
-        asked = services.discovery.request(DiscoverySettings(), _outcome(outcome)) if queue else None
-        job = asked or services.discovery.cancel()
+        job = _job(services.discovery, settings, _outcome(outcome), shuffle, queue)
         print_result(job_text(job), job, as_json)
         return
+    if shuffle:
+        with Progress("Shuffling") as progress:
+            tested = services.discovery.shuffle_test(
+                settings, _outcome(outcome), shuffle, on_step=lambda stage, share: progress(share, stage)
+            )
+        print_result(shuffle_text(tested), {**tested.to_json(), "worlds": tested.worlds}, as_json)
+        return
     with Progress("Discovering") as progress:
-        found = services.discovery.run(
-            DiscoverySettings(), _outcome(outcome), on_step=lambda stage, share: progress(share, stage)
-        )
+        found = services.discovery.run(settings, _outcome(outcome), on_step=lambda stage, share: progress(share, stage))
     print_result(run_text(found), {"id": found.id, "seconds": found.seconds, **found.result.to_json()}, as_json)
 
 
-def runs(as_json: AsJson = False) -> None:
-    """List the discovery runs, newest first, after the state of the worker's last job."""
-    from beton.model import text
+def _job(
+    discovery: Discovery, settings: DiscoverySettings, outcome: Outcome | None, shuffle: int, queue: bool
+) -> JobRecord | None:
+    """Queue a run, or a shuffle test of so many rounds, or stop it."""
+    if queue:
+        return (
+            discovery.request_shuffle(settings, outcome, shuffle) if shuffle else discovery.request(settings, outcome)
+        )
+    return discovery.cancel_shuffle() if shuffle else discovery.cancel()
 
-    discovery = open_services().discovery
-    kept, job = discovery.recent(), discovery.job()
-    rows = [("Run", "When", "Snapshot", "Tested", "Signals", "Seconds")]
-    for each in kept:
-        result = each.result
-        at = text.date_time(each.created_at)
-        tested, found = text.count(result.family["all"]), str(len(result.findings))
-        rows.append((each.id[:12], at, result.snapshot_version, tested, found, f"{each.seconds:.1f}"))
-    shown = text.aligned(rows) if kept else "No discovery has run yet: `beton discover` starts one."
-    plain = [{"id": each.id, "seconds": each.seconds, **each.result.to_json()} for each in kept]
-    print_result(shown if job is None else f"{job_text(job)}\n\n{shown}", plain, as_json)
+
+def shuffle_text(tested: ShuffleTest) -> str:
+    """Say what a shuffle test found."""
+    listed = ", ".join(str(each) for each in tested.listed)
+    return (
+        f"{tested.sentence} (seed {tested.seed}); by chance about 5% may.\n"
+        f"  Signals listed in each: {listed}\n"
+        "  Outcomes were dealt out anew among users who signed up in the same month: nothing is there to be found."
+    )
 
 
 def job_text(job: JobRecord | None) -> str:
@@ -75,7 +92,7 @@ def job_text(job: JobRecord | None) -> str:
     if job is None:
         return "No discovery is waiting or running."
     stage = f", {job.stage.lower()} ({job.progress:.0%})" if job.status == "running" else ""
-    return f"Discovery job {job.id[:12]}: {job.status}{stage}{f'. {job.error}' if job.error else ''}"
+    return f"{job.kind.capitalize()} job {job.id[:12]}: {job.status}{stage}{f'. {job.error}' if job.error else ''}"
 
 
 @signals.command("list")
@@ -111,13 +128,16 @@ def _signal_row(each: SignalReport) -> tuple[str, ...]:
 
 @signals.command()
 def show(signal: SignalId, as_json: AsJson = False) -> None:
-    """Show one saved signal with its proof on the current data."""
-    from beton.cli_text import report_json, report_text
+    """Show one saved signal with its proof on the current data, and what may be wrong with it."""
+    from beton.cli_text import examination_text, report_json, report_text
 
-    each = open_services().signals.report(signal)
+    services = open_services()
+    each = services.signals.report(signal)
     if each.report is None:
         raise InputError(each.problem or "this signal cannot be measured; backtest it again")
-    print_result(report_text(each.report), report_json(each.report), as_json)
+    found = services.examinations.of(each.signal)
+    plain = {**report_json(each.report), "examination": found}
+    print_result(f"{report_text(each.report)}\n{examination_text(found)}", plain, as_json)
 
 
 @signals.command()
@@ -186,14 +206,26 @@ def run_text(found: DiscoveryRun) -> str:
         f"{text.count(first.train.converted)} converted); held out {first.holdout.start} to {first.holdout.end} "
         f"({text.count(first.holdout.units)} users, {text.count(first.holdout.converted)} converted); "
         f"{text.count(first.purged)} between",
+        f"  {_permutation_text(result)}",
     ]
     steps = text.aligned((step.label, text.count(step.candidates)) for step in result.funnel).splitlines()
     funnel = "\n".join(f"{line}   {step.reason}" for line, step in zip(steps, result.funnel, strict=True))
-    header = ("Signal", "rung", "train", "shrunk", "held out", "adjusted", "conf", "users", "evidence")
+    header = ("Signal", "rung", "train", "shrunk", "held out", "adjusted", "conf", "FWER p", "users", "evidence")
     rows = [header, *(_finding_row(each) for each in result.findings)]
     near = [f"\nNear the outcome: {each.sentence}." for each in result.near_outcome]
     notes = [f"\nNote: {note.text}" for note in result.notes]
     return "\n".join([*head, "\nFunnel", funnel, "\nSignals", text.aligned(rows), *near, *notes])
+
+
+def _permutation_text(result: DiscoveryResult) -> str:
+    from beton.model import text
+
+    known, seed = result.permutation, f"seed {result.settings.seed}"
+    if known is None:
+        return f"Westfall-Young: not computed; {seed}"
+    reach = "single conditions and pairs" if known.conditions > 1 else "single conditions"
+    low = "" if known.log_p_5 is None else f"; in 5% of the rounds some p was below {math.exp(known.log_p_5):.1e}"
+    return f"Westfall-Young: {known.rounds:,} rounds over {text.count(known.candidates)} {reach}, {seed}{low}"
 
 
 def _finding_row(each: Finding) -> tuple[str, ...]:
@@ -208,6 +240,7 @@ def _finding_row(each: Finding) -> tuple[str, ...]:
         _lift(each.held_out),
         "–" if each.adjusted is None else _lift(each.adjusted),
         text.percent(each.confidence),
+        text.p_value(each.fwer_p),
         text.count(each.train.table.units_with + each.held_out.table.units_with),
         each.rung.label,
     )

@@ -11,6 +11,8 @@ from beton.model import text
 from beton.model.evidence import Evidence, Interval, Measured, NotMeasurable
 
 if TYPE_CHECKING:
+    from beton.model.discovery import Estimate
+    from beton.model.examination import CannotExamine, Examination
     from beton.model.manifest import Manifest
     from beton.services.backtests import Report
     from beton.services.reading import Reading
@@ -203,3 +205,45 @@ def report_json(report: Report) -> dict[str, Any]:
         "reading": plain(report.reading),
         "stale_because": report.stale_because,
     }
+
+
+def examination_text(found: Examination | CannotExamine) -> str:
+    """What speaks for and against a signal beyond its backtest, as a page of text."""
+    from beton.model.examination import Examination
+
+    if not isinstance(found, Examination):
+        return f"\nEvidence: cannot tell. {found.reason}"
+    periods = [text.date_range(each.start, each.end) for each in (found.train_period, found.held_out_period)]
+    level = f"level {found.rung.level} of 4, {found.rung.label}. {found.rung.reason}"
+    rows = [("", "lift", "95%", "with", "without", "signed up")]
+    for label, estimate, period in (
+        ("Earlier cohorts", found.train, periods[0]),
+        ("Held out", found.held_out, periods[1]),
+        ("Adjusted", found.adjusted, "all eligible, with those alike"),
+    ):
+        if estimate is not None:
+            rows.append((label, *_estimate_cells(estimate), period))
+    facts = [f"  q {text.p_value(found.q_value)} ({found.family})"]
+    if found.shrunk_lift is not None and found.shrunk_interval is not None:
+        limits_ = limits(found.shrunk_interval, text.lift)
+        certain = text.percent(found.confidence)
+        facts.append(f"  Shrunk lift {text.lift(found.shrunk_lift)} ({limits_}), confidence {certain}")
+    if found.e_value is not None:
+        facts.append(
+            f"  E-value {found.e_value[0]:.1f} ({found.e_value[1]:.1f} at the limit): how many times more often a "
+            "hidden cause would have to go with both signal and conversion to explain the adjusted lift"
+        )
+    marks = {"clear": "ok", "warning": "!!", "unknown": "??"}
+    doubts = [f"  {marks[each.severity]}  {each.title} {each.sentence}" for each in found.doubts]
+    notes = [f"\nNote: {note.text}" for note in found.notes]
+    return "\n".join([f"\nEvidence: {level}", text.aligned(rows), *facts, "\nWhy it may be wrong", *doubts, *notes])
+
+
+def _estimate_cells(estimate: Estimate) -> tuple[str, str, str, str]:
+    table = estimate.table
+    return (
+        text.lift(float("inf") if estimate.lift is None else estimate.lift),
+        limits(estimate.interval, text.lift),
+        f"{table.converted_with}/{table.units_with}",
+        f"{table.converted_without}/{table.units_without}",
+    )

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dash import Dash
 
 from beton.services import Services
-from callbacks import backtest, routing, settings, shell, signals
+from callbacks import backtest, discovery, playbooks, proof, routing, runs, settings, shell, signals, units
 
-_MODULES = (routing, shell, backtest, signals, settings)
+_MODULES = (routing, shell, backtest, discovery, signals, runs, proof, settings, units, playbooks)
 
 
 def register_all(app: Dash, services: Services) -> None:

@@ -167,7 +167,7 @@ def _register_run(app: Dash, services: Services) -> None:
         Output(ids.BACKTEST_RESULTS, "hidden"),
         *[Output(ids.result(name), prop) for name, prop in LEAVES.items()],
         Input(ids.RUN, "data"),
-        Input(ids.URL, "search"),
+        Input(ids.BACKTEST_SEARCH, "data"),
         State(ids.URL, "pathname"),
         State(ids.result("run-id"), "children"),
         running=[(Output(ids.BACKTEST_TICK, "disabled"), False, True)],
@@ -202,6 +202,13 @@ def _register_run(app: Dash, services: Services) -> None:
 
 
 def _register_result(app: Dash, services: Services) -> None:
+    # The page of a signal has leaves of a result too: what draws them here must not hear of a query there.
+    app.clientside_callback(  # type: ignore[no-untyped-call]
+        ClientsideFunction("backtest", "hear"),
+        Output(ids.BACKTEST_SEARCH, "data"),
+        Input(ids.URL, "search"),
+        prevent_initial_call=True,
+    )
     # In the browser: it knows whether the reader is still on the page that the answer was for.
     app.clientside_callback(  # type: ignore[no-untyped-call]
         ClientsideFunction("backtest", "address"), Input(ids.result("run-id"), "children"), prevent_initial_call=True

@@ -33,6 +33,12 @@ def clicked(*_inputs: Any) -> None:
         raise PreventUpdate
 
 
+def pressed(*component_ids: str) -> bool:
+    """Whether one of the components is among what triggered the callback, and holds a value: ticks and clicks may
+    arrive together."""
+    return any(each["value"] and each["prop_id"].rpartition(".")[0] in component_ids for each in ctx.triggered)
+
+
 def asked(position: int) -> list[dict[str, str]]:
     """Return the ids that the pattern output at ``position`` matched, in the order their values are to be given."""
     matched: Any = ctx.outputs_list[position]

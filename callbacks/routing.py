@@ -12,7 +12,7 @@ from typing import Any
 from dash import Dash, Input, Output, State, html
 
 from beton.services import Services
-from callbacks import backtest, settings, signals
+from callbacks import backtest, playbooks, runs, settings, signals, units
 from layouts import ids, not_found, shell, upcoming
 from layouts.routes import Page, Route, parse
 from store import SLICES
@@ -39,9 +39,14 @@ PAGES: dict[Page, Draw] = {
     Page.SOURCES: _sources,
     Page.SIGNALS: signals.draw_list,
     Page.SIGNAL: signals.draw_detail,
+    Page.USER: units.draw,
+    Page.ACCOUNT: units.draw_account,
+    Page.RUNS: runs.draw_list,
+    Page.RUN: runs.draw_run,
     Page.BACKTEST: backtest.draw,
     Page.SETTINGS: settings.draw,
     Page.PLAYBOOKS: lambda *_: upcoming.playbooks(),
+    Page.PLAYBOOK: playbooks.draw,
     Page.DESTINATIONS: lambda *_: upcoming.destinations(),
     Page.NOT_FOUND: _not_found,
 }

@@ -9,20 +9,25 @@ from dash import ClientsideFunction, Dash, Input, Output, State, html
 from dash.exceptions import PreventUpdate
 
 from beton.errors import BetonError
+from beton.model.unit_facts import list_traits
 from beton.services import Services
+from beton.services.listing import listing, listing_csv
 from callbacks import guards
 from layouts import ids
 from layouts.not_found import signal_not_found
+from layouts.parts.still import still
 from layouts.routes import Page, Route, parse
 from layouts.signal_detail import enable_words, signal_detail
-from layouts.signals import LEAVES, leaves, listed, signals
+from layouts.signals import LEAVES, Shown, leaves, signals
+from layouts.signals_rows import listed
 
 
 def draw_list(route: Route, services: Services, _states: Mapping[str, Any]) -> html.Div:
     """Return the list of saved signals, filtered by the query."""
     manifest = services.workspace.manifest_or_none()
-    reports = services.signals.reports() if manifest is not None else []
-    return signals(manifest, reports, services.settings.read(), route.filter)
+    found = listing(services) if manifest is not None else []
+    shown = Shown(found, route.filter, services.settings.read())
+    return signals(manifest, shown, services.discovery.standing(), services.discovery_runs.newest())
 
 
 def draw_detail(route: Route, services: Services, _states: Mapping[str, Any]) -> html.Div:
@@ -31,7 +36,9 @@ def draw_detail(route: Route, services: Services, _states: Mapping[str, Any]) ->
         report = services.signals.report(route.signal_id or "")
     except BetonError:
         return signal_not_found(route.signal_id or "")
-    return signal_detail(report, services.settings.read().min_lift)
+    traits = list_traits(services.workspace.manifest_or_none())
+    page: html.Div = still(signal_detail(report, services.settings.read().min_lift, traits))
+    return page
 
 
 def register(app: Dash, services: Services) -> None:
@@ -41,7 +48,15 @@ def register(app: Dash, services: Services) -> None:
     _register_detail(app, services)
 
 
-CONTROLS = (ids.SIGNALS_STATUS, ids.SIGNALS_LIFT, ids.SIGNALS_SOURCE, ids.SIGNALS_VERDICT, ids.SIGNALS_SEARCH)
+# In the order of ``KEYS`` in assets/grid.js.
+CONTROLS = (
+    ids.SIGNALS_STATUS,
+    ids.SIGNALS_LIFT,
+    ids.SIGNALS_SOURCE,
+    ids.SIGNALS_EVIDENCE,
+    ids.SIGNALS_THRESHOLDS,
+    ids.SIGNALS_SEARCH,
+)
 
 
 def _register_address(app: Dash) -> None:
@@ -62,13 +77,14 @@ def _register_list(app: Dash, services: Services) -> None:
     @app.callback(
         *[Output(owner, prop) for owner, prop in LEAVES],
         Input(ids.URL, "search"),
+        Input(ids.DISCOVERY_NEWEST, "data"),
         State(ids.URL, "pathname"),
         prevent_initial_call=True,
     )
-    def _filter(search: str | None, pathname: str | None) -> tuple[Any, ...]:
+    def _filter(search: str | None, _newest: str | None, pathname: str | None) -> tuple[Any, ...]:
+        """Follow the address, and a discovery that has just ended."""
         route = _route_of_list(pathname, search)
-        found = leaves(services.signals.reports(), route.filter, services.settings.read().min_lift)
-        return tuple(found.values())
+        return tuple(leaves(Shown(listing(services), route.filter, services.settings.read())).values())
 
     @app.callback(
         Output(ids.SIGNALS_DOWNLOAD, "data"),
@@ -80,7 +96,7 @@ def _register_list(app: Dash, services: Services) -> None:
     def _export_list(clicks: Any, search: str | None, pathname: str | None) -> dict[str, str]:
         guards.clicked(clicks)
         route = _route_of_list(pathname, search)
-        return _as_file(*services.signals.list_csv(listed(services.signals.reports(), route.filter)))
+        return _as_file(*listing_csv(listed(listing(services), route.filter)))
 
 
 def _route_of_list(pathname: str | None, search: str | None) -> Route:
@@ -113,7 +129,12 @@ def _register_detail(app: Dash, services: Services) -> None:
     @app.callback(
         Output(ids.DETAIL_DOWNLOAD, "data"),
         Input(ids.events("signal", "export"), "n_clicks"),
+        Input(ids.events("signal", "yaml"), "n_clicks"),
         prevent_initial_call=True,
     )
-    def _export(clicks: Any) -> dict[str, str]:
-        return _as_file(*services.signals.export_csv(guards.fired(clicks).key))
+    def _download(*clicks: Any) -> dict[str, str]:
+        event = guards.fired(*clicks)
+        if event.intent == "export":
+            return _as_file(*services.signals.export_csv(event.key))
+        written = services.signals.read(event.key).definition.to_yaml()
+        return {"filename": f"beton-{event.key}.yaml", "content": written, "type": "application/yaml;charset=utf-8"}

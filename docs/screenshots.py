@@ -45,7 +45,9 @@ def main() -> None:
             backtest(page)
             page.screenshot(path=IMAGES / f"backtest-{scheme}.png", full_page=True)
             page.goto(f"{ADDRESS}/signals/sig_001")
+            expect(page.locator(".ladder")).to_be_visible()
             expect(page.locator(".js-plotly-plot")).to_have_count(4)
+            page.add_style_tag(content=".detail-actions { position: static }")  # it would cover cards
             page.wait_for_timeout(500)
             page.screenshot(path=IMAGES / f"signal-{scheme}.png", full_page=True)
             page.close()

@@ -37,6 +37,7 @@ def backtest(
         *([error_notice(problem, "This result cannot be shown")] if problem else []),
         _results(values),
         dcc.Store(id=ids.RUN),
+        dcc.Store(id=ids.BACKTEST_SEARCH),
         dcc.Interval(id=ids.BACKTEST_TICK, interval=1000, disabled=True),
         subtitle=SUBTITLE,
     )

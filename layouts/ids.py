@@ -79,6 +79,7 @@ BACKTEST_RUN = "backtest-run"
 BACKTEST_PROGRESS = "backtest-progress"
 BACKTEST_PROGRESS_TEXT = "backtest-progress-text"
 BACKTEST_TICK = "backtest-tick"
+BACKTEST_SEARCH = "backtest-search"
 BACKTEST_RESULTS = "backtest-results"
 BACKTEST_SAVE = "backtest-save"
 BACKTEST_ANOTHER = "backtest-another"
@@ -88,12 +89,16 @@ SIGNALS_GRID = "signals-grid"
 SIGNALS_STATUS = "signals-status"
 SIGNALS_LIFT = "signals-lift"
 SIGNALS_SOURCE = "signals-source"
-SIGNALS_VERDICT = "signals-verdict"
+SIGNALS_EVIDENCE = "signals-evidence"
+SIGNALS_THRESHOLDS = "signals-thresholds"
 SIGNALS_SEARCH = "signals-search"
 SIGNALS_SUMMARY = "signals-summary"
 SIGNALS_CLEAR = "signals-clear"
 SIGNALS_CLEAR_EMPTY = "signals-clear-empty"
 SIGNALS_EMPTY = "signals-empty"
+SIGNALS_BELOW = "signals-below"
+SIGNALS_NONE = "signals-none"
+SIGNALS_SOME = "signals-some"
 SIGNALS_LISTED = "signals-listed"
 SIGNALS_FOREST = "signals-forest"
 SIGNALS_FOREST_CARD = "signals-forest-card"
@@ -101,9 +106,56 @@ SIGNALS_FOREST_TABLE = "signals-forest-table"
 SIGNALS_EXPORT = "signals-export"
 SIGNALS_DOWNLOAD = "signals-download"
 
+DISCOVERY = "discovery"
+DISCOVERY_RUN = "discovery-run"
+DISCOVERY_RUN_EMPTY = "discovery-run-empty"
+DISCOVERY_CANCEL = "discovery-cancel"
+DISCOVERY_HEADLINE = "discovery-headline"
+DISCOVERY_DETAIL = "discovery-detail"
+DISCOVERY_PROGRESS = "discovery-progress"
+DISCOVERY_BAR = "discovery-bar"
+DISCOVERY_ELAPSED = "discovery-elapsed"
+DISCOVERY_RESULT = "discovery-result"
+DISCOVERY_LAST = "discovery-last"
+DISCOVERY_LAST_LINK = "discovery-last-link"
+DISCOVERY_TICK = "discovery-tick"
+DISCOVERY_NEWEST = "discovery-newest"
+
 DETAIL_TOGGLE_TEXT = "detail-toggle-text"
 DETAIL_STATUS = "detail-status"
 DETAIL_DOWNLOAD = "detail-download"
+DETAIL_YAML = "detail-yaml"
+
+PROOF_OF = store("proof-of")
+PROOF_AGAIN = "proof-again"
+PROOF_BADGE = "proof-badge"
+PROOF_LADDER = "proof-ladder"
+PROOF_FIGURES = "proof-figures"
+PROOF_CURVES = "proof-curves"
+PROOF_DOUBTS = "proof-doubts"
+PROOF_STATISTICS = "proof-statistics"
+
+DISCOVERY_VOLCANO = "discovery-volcano"
+DISCOVERY_PRIOR = "discovery-prior"
+SHUFFLE_OF = "shuffle-of"
+SHUFFLE_RUN = "shuffle-run"
+SHUFFLE_CANCEL = "shuffle-cancel"
+SHUFFLE_WORDS = "shuffle-words"
+SHUFFLE_COUNTS = "shuffle-counts"
+SHUFFLE_BAR = "shuffle-bar"
+SHUFFLE_TICK = "shuffle-tick"
+
+CARRIERS_OF = store("carriers-of")
+CARRIERS_GRID = "carriers-grid"
+CARRIERS_SEARCH = "carriers-search"
+CARRIERS_CONVERTED = "carriers-converted"
+CARRIERS_SUMMARY = "carriers-summary"
+UNIT_TIMELINE = "unit-timeline"
+
+PLAYBOOK_ROWS = "playbook-rows"
+PLAYBOOK_SAVE = "playbook-save"
+PLAYBOOK_SENTENCE = "playbook-sentence"
+PLAYBOOK_COUNT = "playbook-count"
 
 SETTINGS_SAVE = "settings-save"
 SETTINGS_VERSION = store("settings-version")
@@ -112,6 +164,11 @@ SETTINGS_VERSION = store("settings-version")
 def field(name: str, key: str = "") -> dict[str, str]:
     """Return the id of a form field; ``key`` names the row it stands in."""
     return event("field", name, key)
+
+
+def playbook_field(name: str, key: str = "") -> dict[str, str]:
+    """Return the id of a field of the playbook form; ``key`` names the row it stands in."""
+    return event("playbook-field", name, key)
 
 
 def setting(name: str) -> str:

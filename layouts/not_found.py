@@ -24,6 +24,32 @@ def signal_not_found(signal_id: str) -> html.Div:
     )
 
 
+def user_not_found(user_id: str) -> html.Div:
+    """Return the page for a user that the current data do not hold."""
+    return page(
+        "User not found",
+        nothing_here(
+            "Nobody in the current data has the id ",
+            html.Code(user_id),
+            ". A newer import may have dropped them; the list of a signal shows who is there now.",
+        ),
+        back=("Signals", href(Route(Page.SIGNALS))),
+    )
+
+
+def account_not_found(account_id: str) -> html.Div:
+    """Return the page for an account that the current data do not hold."""
+    return page(
+        "Account not found",
+        nothing_here(
+            "No account in the current data has the id ",
+            html.Code(account_id),
+            ". A newer import may have dropped it; the page of a user leads to the account.",
+        ),
+        back=("Signals", href(Route(Page.SIGNALS))),
+    )
+
+
 def nothing_here(*sentence: object) -> html.Div:
     """Return the body of both: what was asked for, and where to go from here."""
     ways_on = [

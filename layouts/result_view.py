@@ -327,16 +327,21 @@ def funnel_card(at: Placed) -> html.Section:
 
 def statistics(at: Placed) -> html.Section:
     """Return the remaining statistics and the cautions."""
-    listed = html.Dl(
-        [
-            at.fact("Precision", "precision"),
-            at.fact("Coverage", "coverage"),
-            at.fact("Smallest detectable lift", "detectable"),
-            at.fact("Independent accounts", "accounts"),
-            at.fact("Accuracy", "accuracy"),
-            html.Div([html.Dt("Confidence"), html.Dd(CONFIDENCE)], className="fact"),
-        ],
-        className="facts",
-    )
-    notes = html.Ul(at.values.get("notes"), id=ids.result("notes"), className="cautions")
-    return card("Statistics", [listed, notes])
+    confidence = html.Div([html.Dt("Confidence"), html.Dd(CONFIDENCE)], className="fact")
+    return card("Statistics", [html.Dl([*statistics_facts(at), confidence], className="facts"), cautions(at)])
+
+
+def statistics_facts(at: Placed) -> list[html.Div]:
+    """Return the statistics that follow from the backtest alone."""
+    return [
+        at.fact("Precision", "precision"),
+        at.fact("Coverage", "coverage"),
+        at.fact("Smallest detectable lift", "detectable"),
+        at.fact("Independent accounts", "accounts"),
+        at.fact("Accuracy", "accuracy"),
+    ]
+
+
+def cautions(at: Placed) -> html.Ul:
+    """Return what to keep in mind about the result."""
+    return html.Ul(at.values.get("notes"), id=ids.result("notes"), className="cautions")

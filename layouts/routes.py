@@ -11,7 +11,9 @@ from contextvars import ContextVar
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Final
-from urllib.parse import parse_qs, urlencode
+from urllib.parse import parse_qs, quote, unquote, urlencode
+
+from beton.model.unit_facts import MOST_ID
 
 BASE_PATH: ContextVar[str] = ContextVar("base_path", default="/")
 
@@ -25,8 +27,13 @@ class Page(StrEnum):
     SOURCES = "sources"
     SIGNALS = "signals"
     SIGNAL = "signal"
+    RUNS = "runs"
+    RUN = "run"
+    USER = "user"
+    ACCOUNT = "account"
     BACKTEST = "backtest"
     PLAYBOOKS = "playbooks"
+    PLAYBOOK = "playbook"
     DESTINATIONS = "destinations"
     SETTINGS = "settings"
     NOT_FOUND = "not-found"
@@ -35,7 +42,8 @@ class Page(StrEnum):
 STATUSES: Final = ("enabled", "disabled")
 HARMFUL: Final = "harmful"
 LIFTS: Final = ("1.5", "2", "3", HARMFUL)
-VERDICTS: Final = ("enable", "watch", "reject", "not-enough-data", "cannot-tell")
+EVIDENCE: Final = ("3", "2", "1", "0")
+THRESHOLDS: Final = ("any", "missed")
 MOST_CHARACTERS: Final = 200  # of a free text in the query
 
 
@@ -47,14 +55,16 @@ class SignalFilter:
         status: One of ``STATUSES``.
         lift: One of ``LIFTS``: the smallest lift, or ``HARMFUL`` for those below 1.
         source: Where the events come from, as the definitions say.
-        verdict: One of ``VERDICTS``.
+        evidence: One of ``EVIDENCE``: the lowest level, or "0" for those that reach none.
+        thresholds: One of ``THRESHOLDS``: signals that miss the company's thresholds too, or only those.
         q: Words to find in the name, the description or the condition.
     """
 
     status: str = ""
     lift: str = ""
     source: str = ""
-    verdict: str = ""
+    evidence: str = ""
+    thresholds: str = ""
     q: str = ""
 
     def query(self) -> dict[str, str]:
@@ -68,8 +78,9 @@ class Route:
 
     Attributes:
         page: The page to draw.
-        signal_id: The signal in ``/signals/<id>`` or ``/backtest?signal=<id>``.
-        run_id: The backtest run in ``/backtest?run=<id>``.
+        signal_id: The signal in ``/signals/<id>``, ``/backtest?signal=<id>`` or ``/playbooks/new?signal=<id>``.
+        run_id: The backtest run in ``/backtest?run=<id>``, the discovery run in ``/runs/<id>``.
+        unit_id: The user in ``/users/<id>``, the account in ``/accounts/<id>``: any text, encoded.
         path: The address that was asked for, as the browser encodes it, when ``page`` is ``NOT_FOUND``.
         filter: What ``/signals?...`` lists.
     """
@@ -77,6 +88,7 @@ class Route:
     page: Page
     signal_id: str | None = None
     run_id: str | None = None
+    unit_id: str | None = None
     path: str = ""
     filter: SignalFilter = SignalFilter()
 
@@ -85,13 +97,21 @@ PATHS: dict[str, Page] = {
     "": Page.DASHBOARD,
     "sources": Page.SOURCES,
     "signals": Page.SIGNALS,
+    "runs": Page.RUNS,
     "backtest": Page.BACKTEST,
     "playbooks": Page.PLAYBOOKS,
+    "playbooks/new": Page.PLAYBOOK,
     "destinations": Page.DESTINATIONS,
     "settings": Page.SETTINGS,
 }
 _PATH_OF = {page: path for path, page in PATHS.items()}
 _SIGNAL_PREFIX = "signals/"
+_RUN_PREFIX = "runs/"
+RUN_TABLE_PATH: Final = "/download/runs"
+_UNIT_PREFIXES: Final = {"users/": Page.USER, "accounts/": Page.ACCOUNT}
+_PREFIX_OF_UNIT: Final = {page: prefix for prefix, page in _UNIT_PREFIXES.items()}
+_DOTS = (".", "..")  # steps of a path, whatever a browser is told about them
+_SHIELD = "~"  # before an id that is one of them, or that begins with a shield itself
 
 
 def parse(pathname: str | None, search: str | None = "") -> Route:
@@ -102,6 +122,11 @@ def parse(pathname: str | None, search: str | None = "") -> Route:
     name = path.strip("/")
     if name.startswith(_SIGNAL_PREFIX) and IDENTIFIER.fullmatch(name[len(_SIGNAL_PREFIX) :]):
         return Route(Page.SIGNAL, signal_id=name[len(_SIGNAL_PREFIX) :])
+    if name.startswith(_RUN_PREFIX) and IDENTIFIER.fullmatch(name[len(_RUN_PREFIX) :]):
+        return Route(Page.RUN, run_id=name[len(_RUN_PREFIX) :])
+    for prefix, page in _UNIT_PREFIXES.items():
+        if name.startswith(prefix) and (unit_id := _unit_id(name[len(prefix) :])):
+            return Route(page, unit_id=unit_id)
     if name not in PATHS:
         return Route(Page.NOT_FOUND, path=path)
     query = parse_qs((search or "").removeprefix("?"))
@@ -109,6 +134,8 @@ def parse(pathname: str | None, search: str | None = "") -> Route:
         return Route(Page.SIGNALS, filter=_filter(query))
     if PATHS[name] is Page.BACKTEST:
         return Route(Page.BACKTEST, signal_id=_identifier(query, "signal"), run_id=_identifier(query, "run"))
+    if PATHS[name] is Page.PLAYBOOK:
+        return Route(Page.PLAYBOOK, signal_id=_identifier(query, "signal"))
     return Route(PATHS[name])
 
 
@@ -119,13 +146,41 @@ def href(route: Route) -> str:
         return f"{base}/{route.path.lstrip('/')}"
     if route.page is Page.SIGNAL:
         return f"{base}/{_SIGNAL_PREFIX}{route.signal_id}"
+    if route.page is Page.RUN:
+        return f"{base}/{_RUN_PREFIX}{route.run_id}"
+    if route.page in _PREFIX_OF_UNIT:
+        return f"{base}/{_PREFIX_OF_UNIT[route.page]}{_unit_segment(route.unit_id or '')}"
     query: dict[str, str | None] = {}
+    if route.page is Page.PLAYBOOK:
+        query = {"signal": route.signal_id}
     if route.page is Page.BACKTEST:
         query = {"run": route.run_id, "signal": route.signal_id}
     elif route.page is Page.SIGNALS:
         query = {**route.filter.query()}
     given = urlencode({key: value for key, value in query.items() if value})
     return f"{base}/{_PATH_OF[route.page]}" + (f"?{given}" if given else "")
+
+
+def _unit_segment(unit_id: str) -> str:
+    shield = _SHIELD if unit_id in _DOTS or unit_id.startswith(_SHIELD) else ""
+    return quote(f"{shield}{unit_id}", safe="")
+
+
+def _unit_id(segment: str) -> str | None:
+    """Return the id that a path segment stands for; None where it is none: empty, in parts, too long, not UTF-8."""
+    if "/" in segment:
+        return None
+    try:
+        written = unquote(segment, errors="strict")
+    except UnicodeDecodeError:
+        return None
+    unit_id = written.removeprefix(_SHIELD)
+    return unit_id if len(unit_id) <= MOST_ID else None
+
+
+def run_table_href(run_id: str, table: str, extension: str) -> str:
+    """Return the address at which a table of a discovery run is downloaded, base path included."""
+    return f"{BASE_PATH.get().rstrip('/')}{RUN_TABLE_PATH}/{run_id}/{table}.{extension}"
 
 
 def _below_base(pathname: str) -> str | None:
@@ -145,7 +200,8 @@ def _filter(query: dict[str, list[str]]) -> SignalFilter:
         status=_one_of(query, "status", STATUSES),
         lift=_one_of(query, "lift", LIFTS),
         source=_text(query, "source"),
-        verdict=_one_of(query, "verdict", VERDICTS),
+        evidence=_one_of(query, "evidence", EVIDENCE),
+        thresholds=_one_of(query, "thresholds", THRESHOLDS),
         q=_text(query, "q"),
     )
 

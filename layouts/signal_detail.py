@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from dash import dcc, html
@@ -9,38 +10,44 @@ from dash import dcc, html
 from beton.model.evidence import Measured
 from beton.model.signal import SignalDefinition
 from layouts import format, ids
+from layouts.parts.attributes import data
 from layouts.parts.buttons import button, button_row, link_button
 from layouts.parts.cards import card, columns, facts, metric, metrics, page
 from layouts.parts.figures import graph
+from layouts.parts.icons import icon
 from layouts.parts.notices import badge, error_notice, warning
 from layouts.parts.tables import table
+from layouts.proof import waiting
 from layouts.result_figures import accuracy_figure
 from layouts.result_view import (
     VERDICT_STATUS,
     Placed,
+    cautions,
     funnel_card,
     leaves,
-    lift_card,
     missing_words,
     months_card,
     revenue,
     statistics,
+    statistics_facts,
 )
 from layouts.routes import Page, Route, href
+from layouts.unit_grid import who_has_it
 
 if TYPE_CHECKING:
     from beton.services.backtests import Report
     from beton.services.signals import SavedSignal, SignalReport
 
 
-def signal_detail(each: SignalReport, min_lift: float) -> html.Div:
-    """Return the page of one saved signal."""
+def signal_detail(each: SignalReport, min_lift: float, traits: Sequence[str] = ()) -> html.Div:
+    """Return the page of one saved signal; ``traits`` are properties to show of everyone who has it."""
     signal, report = each.signal, each.report
     body: list[Any] = [_definition(signal, report)]
     if report is None:
         body.append(error_notice(each.problem or "", "This signal cannot be measured on the current data"))
     else:
-        body += _proof(report, min_lift)
+        who = who_has_it(signal.id, signal.definition.unit, traits)
+        body += _proof(signal.id, report, min_lift, who)
     return page(
         signal.definition.name,
         *body,
@@ -56,6 +63,7 @@ def _badges(signal: SavedSignal, report: Report | None) -> list[Any]:
     if report is not None:
         verdict = report.reading.verdict
         shown.append(badge(f"Verdict: {verdict.label}", VERDICT_STATUS[verdict.label]))
+        shown.append(_slot(ids.PROOF_BADGE))
     if signal.demo:
         shown.append(badge("DEMO", "demo"))
     return shown
@@ -77,11 +85,32 @@ def _definition(signal: SavedSignal, report: Report | None) -> html.Section:
     named = [("Source", definition.source or "Imported files"), *_names(definition)]
     if report is not None:
         named.append(("Condition", report.evidence.passport.words))
-    written = html.Details(
-        [html.Summary("Definition as YAML"), html.Pre(html.Code(definition.to_yaml()), className="command")],
-        className="as-table",
+    return card("Definition", [html.P(words, className="sentence"), facts(named), _as_yaml(signal)])
+
+
+def _as_yaml(signal: SavedSignal) -> html.Details:
+    code = html.Pre(html.Code(signal.definition.to_yaml(), id=ids.DETAIL_YAML), className="command")
+    tools = button_row(
+        _copy_button("Copy", ids.DETAIL_YAML, "The definition is on the clipboard."),
+        button(ids.event("signal", "yaml", signal.id), "Download", icon_name="download", label="Download as YAML"),
     )
-    return card("Definition", [html.P(words, className="sentence"), facts(named), written])
+    inside = html.Div([code, html.Div(tools, className="definition-tools")])
+    return html.Details([html.Summary("Definition as YAML"), inside], className="as-table")
+
+
+def _copy_button(text: str, what: str, said: str) -> html.Button:
+    """Return a button that ``assets/25-copy.js`` gives life: ``what`` is the id of a text, or ``link``."""
+    return html.Button(
+        [icon("copy"), html.Span(text)],
+        type="button",
+        className="btn btn-secondary",
+        **data(copy=what, copied=said),
+    )
+
+
+def _slot(name: str) -> html.Div:
+    """Return the place of one part of the proof, with what stands there until it arrives."""
+    return html.Div(waiting()[name], id=name, className="proof-slot")
 
 
 def _names(definition: SignalDefinition) -> list[tuple[str, str]]:
@@ -91,16 +120,20 @@ def _names(definition: SignalDefinition) -> list[tuple[str, str]]:
     return [(name, value) for name, value in listed if value]
 
 
-def _proof(report: Report, min_lift: float) -> list[Any]:
+def _proof(signal_id: str, report: Report, min_lift: float, who: html.Section) -> list[Any]:
     at = Placed(leaves(report, min_lift))
     verdict = report.reading.verdict
     words: list[Any] = [html.Strong(f"{verdict.label}. "), verdict.reason, missing_words(report.reading)]
     reason = html.P(words, className="sentence")
-    if not isinstance(report.evidence.result, Measured):
-        return [card("Backtest results", reason), columns(funnel_card(at), statistics(at))]
     stale = [warning(report.stale_because)] if report.stale_because else []
+    if not isinstance(report.evidence.result, Measured):
+        return [*stale, card("Backtest results", reason), who, columns(funnel_card(at), statistics(at))]
+    again = button(ids.PROOF_AGAIN, "Work out the proof again")
     return [
         *stale,
+        dcc.Store(id=ids.PROOF_OF, data=signal_id),
+        _slot(ids.PROOF_LADDER),
+        html.Div(again, id=ids.part(ids.PROOF_AGAIN, "box"), hidden=True),
         card("Backtest results", [_arms(at), reason]),
         metrics(
             at.metric("Lift", "lift"),
@@ -108,11 +141,18 @@ def _proof(report: Report, min_lift: float) -> list[Any]:
             at.metric("Extra points", "points"),
             at.metric("Lead time", "lead"),
         ),
-        columns(lift_card(at), revenue(at)),
-        _history(report),
-        columns(months_card(at), funnel_card(at)),
-        statistics(at),
+        _slot(ids.PROOF_FIGURES),
+        who,
+        _slot(ids.PROOF_DOUBTS),
+        columns(revenue(at), funnel_card(at)),
+        columns(_history(report), months_card(at)),
+        _small_print(at),
     ]
+
+
+def _small_print(at: Placed) -> html.Section:
+    facts_of_backtest = html.Dl(statistics_facts(at), className="facts")
+    return card("Statistics and small print", [facts_of_backtest, _slot(ids.PROOF_STATISTICS), cautions(at)])
 
 
 def _arms(at: Placed) -> html.Div:
@@ -155,13 +195,15 @@ def _history(report: Report) -> html.Section:
 
 
 def _actions(signal: SavedSignal) -> html.Div:
-    return button_row(
+    buttons = button_row(
         html.Button(
             html.Span(enable_words(signal.enabled), id=ids.DETAIL_TOGGLE_TEXT),
             id=ids.event("signal", "toggle", signal.id),
             type="button",
             className="btn btn-primary",
         ),
-        link_button("Add to Rule", href(Route(Page.PLAYBOOKS))),
+        link_button("Add to Rule", href(Route(Page.PLAYBOOK, signal_id=signal.id))),
         button(ids.event("signal", "export", signal.id), "Export Users", icon_name="download"),
+        _copy_button("Copy link", "link", "The address of this page is on the clipboard."),
     )
+    return html.Div(buttons, className="detail-actions")

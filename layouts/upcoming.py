@@ -58,7 +58,9 @@ def sources(manifest: Manifest | None) -> html.Div:
 
 def playbooks() -> html.Div:
     """Return the page that will hold playbooks."""
-    return soon("Playbooks", "Playbooks will combine signals into rules and act on the accounts that match.")
+    will = "Playbooks will combine signals into rules and act on the accounts that match."
+    new = link_button("New playbook", href(Route(Page.PLAYBOOK)), "primary", icon_name="plus")
+    return page("Playbooks", works_now(), subtitle=will, actions=new)
 
 
 def destinations() -> html.Div:

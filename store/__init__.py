@@ -11,6 +11,9 @@ from typing import Any
 
 from store.codec import Slice
 from store.draft import Draft
+from store.playbook import PlaybookDraft
 
 # Name -> slice. The shell draws one store for each and the router hands their states to the pages.
-SLICES: Mapping[str, Slice[Any]] = MappingProxyType({"draft": Slice(Draft, "session")})
+SLICES: Mapping[str, Slice[Any]] = MappingProxyType(
+    {"draft": Slice(Draft, "session"), "playbook": Slice(PlaybookDraft, "local")}
+)

@@ -76,6 +76,12 @@ class Events:
     feature: Codes
     at_s: Ints
 
+    @classmethod
+    def none(cls) -> Events:
+        """No events at all."""
+        code, user, rel_s = np.empty(0, np.int8), np.empty(0, np.int32), np.empty(0, np.int32)
+        return cls(code, user, rel_s, code, code, np.empty(0, np.int64))
+
 
 class _Log:
     """Events as they are planted, before they are put in order."""

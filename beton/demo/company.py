@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from beton.demo import files, truth
 from beton.demo.adoption import draw_adoption
-from beton.demo.behaviour import draw_events
+from beton.demo.behaviour import Events, draw_events
 from beton.demo.deals import draw_wins, make_deals
 from beton.demo.model import Rng
 from beton.demo.people import make_people
@@ -24,6 +25,18 @@ def _streams(seed: int) -> dict[str, Rng]:
     """One independent generator per stage, so that a change in one leaves the draws of the others alone."""
     children = np.random.SeedSequence(seed).spawn(len(_STAGES))
     return {stage: np.random.Generator(np.random.PCG64(child)) for stage, child in zip(_STAGES, children, strict=True)}
+
+
+def buyers(seed: int = 42, size: CompanySize | None = None) -> truth.World:
+    """Return the company of ``write`` without its events: who buys does not depend on them."""
+    return _buyers(_streams(seed), size or CompanySize())
+
+
+def _buyers(streams: dict[str, Rng], size: CompanySize) -> truth.World:
+    people = make_people(streams["people"], size)
+    adoption = draw_adoption(streams["adoption"], people)
+    wins = draw_wins(streams["wins"], people, adoption)
+    return truth.World(people, adoption, wins, make_deals(streams["wins"], people, wins, size), Events.none())
 
 
 def write(
@@ -43,22 +56,18 @@ def write(
     streams = _streams(seed)
 
     # The fractions are shares of measured time.
-    report(0.0, "Inventing people and companies")
-    people = make_people(streams["people"], size)
-    adoption = draw_adoption(streams["adoption"], people)
-    report(0.02, "Deciding who buys")
-    wins = draw_wins(streams["wins"], people, adoption)
-    deals = make_deals(streams["wins"], people, wins, size)
+    report(0.0, "Inventing people and companies, and who buys")
+    world = _buyers(streams, size)
+    people, adoption, wins = world.people, world.adoption, world.wins
     report(0.03, "Simulating a year of usage")
-    won_s = deals.first_win_s(len(people.companies.size))
+    won_s = world.deals.first_win_s(len(people.companies.size))
     sessions = draw_sessions(streams["sessions"], people, wins, won_s)
-    events = draw_events(streams["events"], people, adoption, wins, sessions, size)
-    world = truth.World(people, adoption, wins, deals, events)
+    world = replace(world, events=draw_events(streams["events"], people, adoption, wins, sessions, size))
     report(0.45, "Writing users, companies, contacts and deals")
     files.write_people(directory, streams["names"], people, world.first_win_s(), size)
-    files.write_deals(directory, deals)
+    files.write_deals(directory, world.deals)
     report(0.6, "Writing events")
-    files.write_events(directory, streams["wording"], events, size.users)
+    files.write_events(directory, streams["wording"], world.events, size.users)
     report(0.9, "Working out the planted truth")
     document = truth.describe(world, seed)
     files.write_texts(directory, document, {"signals": SIGNALS, "signals-planted": PLANTED})

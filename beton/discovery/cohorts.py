@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from beton.discovery.candidates import active_days
 from beton.errors import InputError
 from beton.model.discovery import DiscoverySettings, LandmarkCohort, Period
-from beton.model.outcome import Outcome
+from beton.model.outcome import Outcome, Unit
 from beton.model.signal import DAY_S, DEFAULT_LANDMARK_DAYS
 from beton.warehouse.core.arrays import Core
 from beton.warehouse.core.frame import Frame, frame
@@ -21,11 +21,13 @@ from beton.warehouse.landmark import Clock
 
 Bools = NDArray[np.bool_]
 ClockOf = Callable[[float], Clock]
+FrameOf = Callable[[Core, Unit, Outcome, Clock], Frame]
 
 # Bands of employees in common use, so that nobody chose them with an eye on the outcome.
 SIZE_EDGES: Final = (11, 51, 201, 501, 1001)
-# Octiles, with the top one cut further: activity has a long tail, and its effect sits there.
-ACTIVITY_QUANTILES: Final = (0.125, 0.25, 0.375, 0.5, 0.625, 0.75, 0.875, 0.9375, 0.97, 0.985)
+# Inside a band nobody has over 1.25 times the events of another: the long tail, where activity matters most, gets as
+# many bands as it is long. Quantiles would put all of it into one, and "50+ page views" would pass as its upper end.
+ACTIVITY_STEP: Final = 1.25
 DAYS_QUANTILES: Final = (0.25, 0.5, 0.75, 0.9)
 MONTHS_PER_QUARTER: Final = 3
 MIN_CONVERSIONS: Final = 10
@@ -60,16 +62,21 @@ class Cohort:
         )
 
 
-def split_at_s(core: Core, outcome: Outcome, clock_of: ClockOf, settings: DiscoverySettings) -> int:
+def split_at_s(
+    core: Core, outcome: Outcome, clock_of: ClockOf, settings: DiscoverySettings, frame_of: FrameOf = frame
+) -> int:
     """Return the epoch second before which units train.
 
-    It leaves ``holdout_share`` of the units outside the purge to the later period, for the default landmark.
+    It leaves ``holdout_share`` of the units outside the purge to the later period, for the default landmark, unless
+    ``holdout_from`` says where that begins.
 
     Raises:
-        InputError: the history is too short to hold a period back.
+        InputError: the history is too short to hold a period back, or ``holdout_from`` is no date.
     """
+    if settings.holdout_from:
+        return _day_s(settings.holdout_from)
     clock = clock_of(DEFAULT_LANDMARK_DAYS)
-    rows = frame(core, "user", outcome, clock)
+    rows = frame_of(core, "user", outcome, clock)
     purge_s = clock.landmark_s + clock.gap_s + clock.horizon_s
     t0_s = np.sort(rows.t0_s[rows.eligible])
     before = np.arange(t0_s.size)
@@ -85,14 +92,29 @@ def split_at_s(core: Core, outcome: Outcome, clock_of: ClockOf, settings: Discov
     return int(t0_s[at])
 
 
-def cohort(core: Core, outcome: Outcome, clock: Clock, landmark_days: int, split_s: int) -> Cohort:
-    """Return the cohort of one landmark, split at ``split_s`` with a purge of L + gap + H behind it.
+def _day_s(day: str) -> int:
+    try:
+        return int(datetime.fromisoformat(day).replace(tzinfo=UTC).timestamp())
+    except ValueError:
+        raise InputError(f"{day!r} is no date; give one such as 2024-07-01") from None
+
+
+def cohort(
+    core: Core,
+    outcome: Outcome,
+    clock: Clock,
+    landmark_days: int,
+    split_s: int,
+    is_purged: bool = True,
+    frame_of: FrameOf = frame,
+) -> Cohort:
+    """Return the cohort of one landmark, split at ``split_s``, with a purge of L + gap + H behind it if ``is_purged``.
 
     Raises:
         InputError: a period holds too few conversions to learn from.
     """
-    rows = frame(core, "user", outcome, clock)
-    purge_s = clock.landmark_s + clock.gap_s + clock.horizon_s
+    rows = frame_of(core, "user", outcome, clock)
+    purge_s = clock.landmark_s + clock.gap_s + clock.horizon_s if is_purged else 0
     train = rows.eligible & (rows.t0_s < split_s)
     holdout = rows.eligible & (rows.t0_s >= split_s + purge_s)
     if int(rows.converted[train].sum()) < MIN_CONVERSIONS:
@@ -114,7 +136,7 @@ def strata(core: Core, rows: Frame, activity: NDArray[np.int64], landmark_days: 
     days = active_days(core, position, rows.unit.size, landmark_days).sum(axis=1)
     quarter = rows.month // 100 * 4 + (rows.month % 100 - 1) // MONTHS_PER_QUARTER
     bands = (
-        _banded(activity, ACTIVITY_QUANTILES, rows.eligible),
+        activity_band(activity),
         _banded(days, DAYS_QUANTILES, rows.eligible),
         quarter,
         _size_band(core, rows),
@@ -124,6 +146,12 @@ def strata(core: Core, rows: Frame, activity: NDArray[np.int64], landmark_days: 
         dense = np.unique(band, return_inverse=True)[1]
         code = code * (int(dense.max(initial=0)) + 1) + dense
     return np.unique(code, return_inverse=True)[1].astype(np.int64)
+
+
+def activity_band(events: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the band of each count between the powers of ``ACTIVITY_STEP``, 0 for none at all."""
+    step = np.floor(np.log(np.maximum(events, 1)) / np.log(ACTIVITY_STEP))
+    return np.where(events > 0, 1 + step, 0).astype(np.int64)
 
 
 def _banded(values: NDArray[np.int64], quantiles: tuple[float, ...], of: Bools) -> NDArray[np.int64]:

@@ -12,7 +12,7 @@ import numpy as np
 from beton.discovery.candidates import Candidates, Feature
 from beton.discovery.families import Counts, lift
 from beton.discovery.search import Search
-from beton.discovery.shortlist import Entry, Kept, clustered, stratified
+from beton.discovery.shortlist import MIN_EXPECTED, Entry, Kept, clustered, stratified
 from beton.model.discovery import Estimate, Finding, Kind, Mixture
 from beton.model.evidence import Interval, Note, Table
 from beton.model.ladder import Climb, rung
@@ -28,8 +28,8 @@ from beton.warehouse.core.match import match_s
 SCORE: Final = "Miettinen-Nurminen score"
 MANTEL_HAENSZEL: Final = "Mantel-Haenszel, Greenland-Robins"
 SHRUNK: Final = "empirical Bayes, 95% credible"
-MIN_EXPECTED: Final = 5
 NEAR_CERTAIN: Final = 0.95
+MIN_COMPARABLE: Final = 0.5
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Setting:
 
 def findings(setting: Setting, kept: Sequence[Kept]) -> list[Finding]:
     """Return the signals with held-out confirmation (Benjamini-Hochberg over all of them) and adjustment."""
-    held_p = np.array([_held_out_log_p(each.entry.holdout) for each in kept])
+    held_p = np.array([held_out_log_p(each.entry.holdout) for each in kept])
     held_q = benjamini_hochberg(held_p)
     return [_finding(setting, each, float(p), float(q)) for each, p, q in zip(kept, held_p, held_q, strict=True)]
 
@@ -61,10 +61,10 @@ def _finding(setting: Setting, each: Kept, held_p: float, held_q: float) -> Find
     features = [setting.candidates.features[at] for at in entry.features]
     definition, prior = setting.definition(entry.features), setting.priors[len(features)]
     train, held_out = estimate(entry.train), estimate(entry.holdout)
-    adjusted = _adjusted(entry)
+    adjusted = adjusted_lift(entry)
     shrunk = prior.posterior(*log_ratio(*_columns(entry.train)))
     ratio = clustered(entry, entry.cohort.frame.eligible)
-    climb = _climb(entry, held_out, held_q, adjusted)
+    climb = climb_of(entry, held_out, held_q, adjusted)
     return Finding(
         definition=definition.to_dict(),
         definition_hash=definition.meaning_hash(),
@@ -94,41 +94,60 @@ def _finding(setting: Setting, each: Kept, held_p: float, held_q: float) -> Find
 
 def estimate(table: TwoByTwo) -> Estimate:
     """Return the lift of a table with its score interval."""
-    lower, upper = (float(limit[0]) for limit in risk_ratio_interval(*_columns(table)))
-    plain = Table(table.converted_with, table.units_with, table.converted_without, table.units_without)
-    return Estimate(table.lift, Interval(lower, upper if math.isfinite(upper) else None, SCORE), plain)
+    return estimates([table])[0]
+
+
+def estimates(tables: Sequence[TwoByTwo]) -> list[Estimate]:
+    """Return the lifts of several tables with their score intervals, all at once."""
+    cells = np.array([(t.converted_with, t.units_with, t.converted_without, t.units_without) for t in tables])
+    lower, upper = risk_ratio_interval(*cells.reshape(-1, 4).T)
+    return [
+        Estimate(
+            table.lift,
+            Interval(float(low), float(high) if math.isfinite(high) else None, SCORE),
+            Table(table.converted_with, table.units_with, table.converted_without, table.units_without),
+        )
+        for table, low, high in zip(tables, lower, upper, strict=True)
+    ]
 
 
 def _columns(table: TwoByTwo) -> tuple[list[int], list[int], list[int], list[int]]:
     return [table.converted_with], [table.units_with], [table.converted_without], [table.units_without]
 
 
-def _held_out_log_p(table: TwoByTwo) -> float:
+def held_out_log_p(table: TwoByTwo) -> float:
+    """Natural log of the mid-P of a table; 0 (p = 1) where it compares nothing."""
     if not (table.units_with and table.units_without and table.converted):
         return 0.0
     return float(log_mid_p(*_columns(table))[0])
 
 
-def _adjusted(entry: Entry) -> Estimate | None:
-    """Mantel-Haenszel over activity x month x account size, among all eligible units of the cohort."""
-    member = entry.cohort.frame.eligible
-    within = stratified(entry, entry.cohort.stratum, member)
+def adjusted_lift(entry: Entry) -> Estimate | None:
+    """Mantel-Haenszel over activity x quarter x account size, among all eligible units of the cohort.
+
+    None unless most carriers meet somebody alike without the signal: a lift of the others is not the signal's.
+    """
+    member, stratum = entry.cohort.frame.eligible, entry.cohort.stratum
+    within = stratified(entry, stratum, member)
     if not math.isfinite(float(within.ratio)) or not math.isfinite(float(within.lower)):
         return None
     converted, signal = entry.cohort.frame.converted[member], entry.units[member]
+    others = np.bincount(stratum[member][~signal], minlength=int(stratum.max(initial=0)) + 1)
+    if not float((others[stratum[member][signal]] > 0).mean()) > MIN_COMPARABLE:
+        return None
     table = Table(int(converted[signal].sum()), int(signal.sum()), int(converted[~signal].sum()), int((~signal).sum()))
     return Estimate(float(within.ratio), Interval(float(within.lower), float(within.upper), MANTEL_HAENSZEL), table)
 
 
-def _climb(entry: Entry, held_out: Estimate, held_q: float, adjusted: Estimate | None) -> Climb:
+def climb_of(entry: Entry, held_out: Estimate, held_q: float, adjusted: Estimate | None) -> Climb:
+    """Gather what decides the rung of an entry; ``held_q`` is over those confirmed together."""
     table = entry.train
-    expected = table.units_with * (table.base_rate or 0.0)
     leak = ""
     if (table.rate_with or 0.0) > NEAR_CERTAIN:
         leak = "Nearly everybody with it converts: it is probably part of the outcome"
     return Climb(
-        measurable=expected >= MIN_EXPECTED,
-        obstacle=f"{expected:.1f} conversions expected with the signal; at least {MIN_EXPECTED} are needed",
+        measurable=entry.expected >= MIN_EXPECTED,
+        obstacle=f"{entry.expected:.1f} conversions expected with the signal; at least {MIN_EXPECTED} are needed",
         q_value=max(entry.q_all, entry.q_depth),
         lift=math.inf if table.lift is None else table.lift,
         held_out_lift=held_out.lift,
@@ -137,7 +156,12 @@ def _climb(entry: Entry, held_out: Estimate, held_q: float, adjusted: Estimate |
         adjusted_lift=None if adjusted is None else adjusted.lift,
         adjusted_limits=None if adjusted is None else (adjusted.interval.lower, adjusted.interval.upper),
         leaks=leak,
+        unadjusted_lift=None if adjusted is None else _ratio(adjusted.table),
     )
+
+
+def _ratio(table: Table) -> float | None:
+    return None if not table.rate_without or table.rate_with is None else table.rate_with / table.rate_without
 
 
 def _kind(features: Sequence[Feature]) -> Kind:
@@ -163,7 +187,11 @@ def _lead_time_days(core: Core, entry: Entry, definition: SignalDefinition) -> f
 
 
 def priors(found: Search) -> tuple[dict[int, Prior], dict[str, Mixture]]:
-    """Fit the spread of true lifts by number of conditions: on all singles, and on pairs chosen blindly."""
+    """Fit the spread of true lifts by number of conditions: on all singles, and on pairs chosen blindly.
+
+    Triples take the prior of the pairs: those at hand were chosen for their outcomes, and of triples chosen blindly few
+    have enough units to learn a spread from.
+    """
     made, shown = {}, {}
     for depth, counts in ((1, found.singles.counts), (2, found.sample)):
         usable = _usable(counts)
@@ -171,7 +199,7 @@ def priors(found: Search) -> tuple[dict[int, Prior], dict[str, Mixture]]:
         made[depth] = prior
         weights, deviations = (tuple(float(x) for x in part) for part in (prior.weights, prior.deviations))
         shown[str(depth)] = Mixture(weights, deviations, len(usable.counts))
-    return made, shown
+    return made | {3: made[2]}, shown
 
 
 def _usable(counts: Counts) -> Counts:

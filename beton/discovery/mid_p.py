@@ -62,17 +62,25 @@ def remembered_log_mid_p(
 
 
 @njit(cache=True, nogil=True)
+def log_probability(a: Any, n1: Any, units: Any, converted: Any, log_factorial: Any) -> Any:
+    """Natural log of the hypergeometric probability of the table; its mid-P is never smaller."""
+    n0 = units - n1
+    c = converted - a
+    return (
+        (log_factorial[n1] - log_factorial[a] - log_factorial[n1 - a])
+        + (log_factorial[n0] - log_factorial[c] - log_factorial[n0 - c])
+        - (log_factorial[units] - log_factorial[converted] - log_factorial[units - converted])
+    )
+
+
+@njit(cache=True, nogil=True)
 def log_mid_p(a: Any, n1: Any, units: Any, converted: Any, log_factorial: Any) -> Any:
     """Natural log of the mid-P, worked out; see ``remembered_log_mid_p``."""
     n0 = units - n1
     c = converted - a
     if a * n0 < c * n1:
         a, c, n1, n0 = c, a, n0, n1
-    observed = (
-        (log_factorial[n1] - log_factorial[a] - log_factorial[n1 - a])
-        + (log_factorial[n0] - log_factorial[c] - log_factorial[n0 - c])
-        - (log_factorial[units] - log_factorial[converted] - log_factorial[units - converted])
-    )
+    observed = log_probability(a, n1, units, converted, log_factorial)
     term = 1.0
     total = 0.5
     while term > _NEGLIGIBLE * total:

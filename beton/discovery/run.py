@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 
 from beton.discovery.candidates import Candidates, candidates
-from beton.discovery.cohorts import ClockOf, cohort, split_at_s
+from beton.discovery.cohorts import ClockOf, Cohort, FrameOf, cohort, split_at_s
 from beton.discovery.families import lift
 from beton.discovery.findings import Setting, findings, priors
 from beton.discovery.near_outcome import near_outcome
-from beton.discovery.search import Search, blocks, search
+from beton.discovery.permutation import MaxT, max_t
+from beton.discovery.search import THREADS, Found, Search, blocks, search
 from beton.discovery.shortlist import Pruned, entries, prune
 from beton.discovery.sweep import Stopped
 from beton.model.discovery import DiscoveryResult, DiscoverySettings, Finding, NearOutcome, Step, VolcanoPoint
@@ -23,6 +24,7 @@ from beton.model.manifest import Manifest
 from beton.model.outcome import Outcome
 from beton.model.signal import DAY_S
 from beton.warehouse.core.arrays import Core
+from beton.warehouse.core.frame import frame
 
 OnStep = Callable[[str, float], None]
 ShouldStop = Callable[[], bool]
@@ -32,13 +34,18 @@ LN10: Final = float(np.log(10))
 
 @dataclass(frozen=True)
 class Question:
-    """What is asked of which data; ``clock_of`` gives the cohort's clock for a landmark in days."""
+    """What is asked of which data; ``clock_of`` gives the cohort's clock for a landmark in days.
+
+    ``frame_of`` builds the cohorts; ``threads`` change the time it takes and nothing else.
+    """
 
     core: Core
     manifest: Manifest
     outcome: Outcome
     clock_of: ClockOf
     settings: DiscoverySettings
+    frame_of: FrameOf = frame
+    threads: int = THREADS
 
 
 @dataclass(frozen=True)
@@ -90,26 +97,33 @@ def run(question: Question, on_step: OnStep, should_stop: ShouldStop = lambda: F
     core, outcome, settings = question.core, question.outcome, question.settings
     stages = _Stages(on_step, should_stop)
     stages.begin("Building cohorts", 0.0)
-    split_s = split_at_s(core, outcome, question.clock_of, settings)
-    days = sorted({*settings.windows_days, settings.activity_days})
-    cohorts = [cohort(core, outcome, question.clock_of(each), each, split_s) for each in days]
-    stages.begin("Evaluating candidates", 0.1)
+    split_s, cohorts = _cohorts(question)
+    stages.begin("Evaluating candidates", 0.08)
     pool = candidates(core, cohorts[0].frame.unit, question.manifest, settings)
-    stages.begin("Packing bits", 0.35)
+    stages.begin("Packing bits", 0.2)
     made = blocks(pool, cohorts)
-    stages.begin("Testing singles and pairs", 0.4)
-    found = search(pool, made, settings, stages.inside(0.4, 0.3), should_stop)
-    stages.begin("Checking for leaks", 0.7)
+    stages.begin("Testing singles, pairs and triples", 0.3)
+    found = search(pool, made, settings, stages.inside(0.3, 0.3), should_stop, question.threads)
+    stages.begin("Checking for leaks", 0.6)
     near = near_outcome(core, cohorts[0].frame, split_s)
-    stages.begin("Pruning near-copies", 0.75)
-    listed = entries(pool, found, frozenset(each.event for each in near))
-    pruned = prune(listed, found.cutoff_p, settings)
-    stages.begin("Confirming and adjusting", 0.9)
+    stages.begin("Pruning near-copies", 0.61)
+    pruned = _pruned(pool, found, near, settings)
+    stages.begin("Permuting outcomes", 0.7)
+    permuted = max_t(
+        pool,
+        found,
+        question.clock_of,
+        settings,
+        threads=question.threads,
+        on_progress=stages.inside(0.7, 0.22),
+        should_stop=should_stop,
+    )
+    stages.begin("Confirming and adjusting", 0.92)
     made_priors, mixtures = priors(found)
     own = question.manifest.conversion or Outcome()
     named = None if outcome == own else outcome
-    signals = findings(Setting(core, pool, made_priors, named), pruned.kept)
-    clock = question.clock_of(days[0])
+    signals = _with_fwer(findings(Setting(core, pool, made_priors, named), pruned.kept), permuted)
+    clock = question.clock_of(cohorts[0].landmark_days)
     result = DiscoveryResult(
         settings=settings,
         snapshot_version=question.manifest.version,
@@ -126,17 +140,64 @@ def run(question: Question, on_step: OnStep, should_stop: ShouldStop = lambda: F
         priors=mixtures,
         findings=tuple(signals),
         near_outcome=near,
-        notes=(*pool.notes, *_limits()),
+        notes=(*pool.notes, _limits(found, permuted), *_overlap(settings)),
         volcano=_volcano(pool, found, signals),
+        permutation=None if permuted is None else permuted.facts(),
         timings_s=stages.end(),
     )
     return Answer(result, pool, found)
+
+
+@dataclass(frozen=True)
+class Searched:
+    """What a search of cohorts found, and what is left after pruning."""
+
+    search: Search
+    near: tuple[NearOutcome, ...]
+    pruned: Pruned
+
+
+def search_cohorts(question: Question, pool: Candidates, should_stop: ShouldStop) -> Searched:
+    """Search for signals up to pruning, without confirming them or saying how far it is."""
+    split_s, cohorts = _cohorts(question)
+    if should_stop():
+        raise Stopped
+    found = search(pool, blocks(pool, cohorts), question.settings, lambda share: None, should_stop, question.threads)
+    near = near_outcome(question.core, cohorts[0].frame, split_s)
+    return Searched(found, near, _pruned(pool, found, near, question.settings))
+
+
+def _cohorts(question: Question) -> tuple[int, list[Cohort]]:
+    """Return when the training period ends, and the cohorts of all landmarks."""
+    core, outcome, settings, frame_of = question.core, question.outcome, question.settings, question.frame_of
+    split_s = split_at_s(core, outcome, question.clock_of, settings, frame_of)
+    days = sorted({*settings.windows_days, settings.activity_days})
+    is_purged = not settings.holdout_from
+    return split_s, [
+        cohort(core, outcome, question.clock_of(each), each, split_s, is_purged, frame_of) for each in days
+    ]
+
+
+def _pruned(pool: Candidates, found: Search, near: Sequence[NearOutcome], settings: DiscoverySettings) -> Pruned:
+    listed = entries(pool, found, frozenset(each.event for each in near))
+    return prune(listed, found.cutoff_p, settings)
+
+
+def _with_fwer(signals: Sequence[Finding], permuted: MaxT | None) -> list[Finding]:
+    if permuted is None:
+        return list(signals)
+    p = permuted.fwer_p(np.array([each.log_p for each in signals])).tolist()
+    return [
+        replace(each, fwer_p=own) if each.conditions <= permuted.depth else each
+        for each, own in zip(signals, p, strict=True)
+    ]
 
 
 def _family(found: Search) -> dict[str, int]:
     return {
         "1": found.singles.tested,
         "2": found.pairs.tested,
+        "3": found.triples.tested,
         "all": found.singles.tested + found.pairs.tested,
     }
 
@@ -146,8 +207,9 @@ def _funnel(
 ) -> tuple[Step, ...]:
     level = sum(each.rung.level >= 2 for each in signals)
     adjusted = sum(each.rung.level >= 3 for each in signals)
-    rejected = int((found.singles.q_all < fdr).sum() + (found.pairs.q_all < fdr).sum())
-    listed = int(found.singles.listed.sum() + found.pairs.listed.sum())
+    depths = (found.singles, found.pairs, found.triples)
+    rejected = sum(int((each.q_all < fdr).sum()) for each in depths)
+    listed = sum(int(each.listed.sum()) for each in depths)
     barred = f"; conditions on {', '.join(each.event for each in near)} come with the outcome" if near else ""
     return (
         Step("grid", "Single conditions in the grid", pool.enumerated, "Every condition of the grid"),
@@ -163,27 +225,61 @@ def _funnel(
             found.singles.tested + found.pairs.tested,
             f"{found.pairs.tested:,} pairs with enough units on both sides",
         ),
+        Step("triples", "Triples to choose from", found.triples.tested, _triples_reason(found.triples)),
         Step("q", f"q below {fdr:.0%} over the whole family", rejected, "Chance explains the others"),
         Step(
-            "listed", "Hold as a group, and beat their parts", listed, "A pair must add to each of its two conditions"
+            "listed",
+            "Hold as a group, and beat their parts",
+            listed,
+            "In a combination each condition must add to the others",
         ),
         Step(
             "kept",
             "Different from stronger ones",
             len(signals),
-            f"{pruned.considered:,} strongest compared: {pruned.copies:,} near-copies, {pruned.explained:,} explained "
-            f"by another, {pruned.clustered:,} rest on few accounts, {pruned.beyond_limit:,} beyond the limit{barred}",
+            f"{pruned.considered:,} strongest compared: {pruned.few:,} with too few conversions to expect, "
+            f"{pruned.clustered:,} on few accounts, {pruned.copies:,} near-copies, {pruned.unproven:,} not beating "
+            f"their parts, {pruned.explained:,} explained by others, {pruned.beyond_limit:,} beyond the limit{barred}",
         ),
         Step("held_out", "Confirmed in later cohorts", level, "Not replicated, or too few units to tell"),
         Step(
-            "adjusted", "Survive adjustment", adjusted, "Activity, signup month and account size explain the difference"
+            "adjusted",
+            "Survive adjustment",
+            adjusted,
+            "Activity, signup quarter and account size explain the lift, or so much of it that more of the kind could",
         ),
     )
 
 
-def _limits() -> tuple[Note, ...]:
-    text = "Triples, and accounts as units, are not searched; Westfall-Young p-values are not computed"
-    return (Note("limits", text),)
+def _triples_reason(triples: Found) -> str:
+    if not triples.tested:
+        return "Not searched: too few conditions, or so many that it would take too long"
+    few = f"the {len(triples.p):,} best" if len(triples.p) else "none"
+    return f"Each condition must add to the other two, more than chance would among so many: {few} may"
+
+
+def _limits(found: Search, permuted: MaxT | None) -> Note:
+    said = ["Accounts as units are not searched"]
+    if not found.triples.tested:
+        said.append("nor are triples")
+    if permuted is None:
+        said.append("Westfall-Young p-values are not computed, since no rounds were asked for")
+    elif permuted.depth == 1:
+        said.append("Westfall-Young p-values cover single conditions alone: with every pair it would take too long")
+    else:
+        rounds = permuted.minima.size
+        said.append(f"Westfall-Young p-values ({rounds:,} rounds) cover single conditions and pairs, not triples")
+    return Note("limits", "; ".join(said))
+
+
+def _overlap(settings: DiscoverySettings) -> tuple[Note, ...]:
+    if not settings.holdout_from:
+        return ()
+    text = (
+        f"Later cohorts begin on {settings.holdout_from}, as asked: the last outcomes of the earlier ones may fall "
+        "into the same weeks"
+    )
+    return (Note("no_purge", text),)
 
 
 def _volcano(pool: Candidates, found: Search, signals: Sequence[Finding]) -> tuple[VolcanoPoint, ...]:

@@ -7,26 +7,30 @@ that a backtest of the saved signal gives. Pairs are counted where their later w
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import comb, prod
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from beton.discovery import matrix, sweep
+from beton.discovery import matrix, sweep, triples
 from beton.discovery.candidates import TRAIT_WINDOW, Candidates
 from beton.discovery.cohorts import Cohort
 from beton.discovery.families import Counts, Floats, adds_log_p, groups_found, log_p
 from beton.model.discovery import DiscoverySettings
 from beton.model.signal import DEFAULT_LANDMARK_DAYS
-from beton.stats.multiplicity import benjamini_hochberg, bh_cutoff
+from beton.stats.multiplicity import benjamini_hochberg, bh_cutoff, simes
 
 OnProgress = Callable[[float], None]
 ShouldStop = Callable[[], bool]
 
 # Pairs drawn at even distances to learn how lifts are spread: those that passed a test would bias it.
 PRIOR_SAMPLE: Final = 200
+# More than will ever pass: a list that is full only makes the q-values of triples larger.
+BEST_TRIPLES: Final = 200
 THREADS: Final = os.cpu_count() or 1
 
 
@@ -71,11 +75,15 @@ class Found:
 
 @dataclass(frozen=True)
 class Search:
-    """Singles (all of them), pairs (those that may be below ``cutoff_p``), and a sample of pairs chosen blindly."""
+    """Singles (all), pairs (those that may be below ``cutoff_p``), the best triples, and pairs chosen blindly.
+
+    ``triples.tested`` is 0 where there were too many to search.
+    """
 
     blocks: tuple[Block, ...]
     singles: Found
     pairs: Found
+    triples: Found
     sample: Counts
     cutoff_p: float | None
 
@@ -107,6 +115,7 @@ def search(
     settings: DiscoverySettings,
     on_progress: OnProgress,
     should_stop: ShouldStop,
+    threads: int = THREADS,
 ) -> Search:
     """Test everything in ``made`` and apply the rules of ``families``."""
     features, block, counts = _singles(made, settings)
@@ -114,8 +123,8 @@ def search(
     families = [sweep.Family(settings.min_units, each.first_new) for each in made]
     scans = []
     for i, each in enumerate(made):
-        on_progress(0.5 * i / len(made))
-        scans.append(sweep.scan(each.bits, families[i], threads=THREADS, should_stop=should_stop))
+        on_progress(0.3 * i / len(made))
+        scans.append(sweep.scan(each.bits, families[i], threads=threads, should_stop=should_stop))
     pairs_tested = sum(scan.tested for scan in scans)
     family = features.size + pairs_tested
     histogram = np.sum([scan.histogram for scan in scans], axis=0)
@@ -123,16 +132,18 @@ def search(
     bound = sweep.largest_rejectable_log_p(histogram, family, settings.fdr)
     collected = []
     for i, each in enumerate(made):
-        on_progress(0.5 + 0.5 * i / len(made))
+        on_progress(0.3 + 0.3 * i / len(made))
         cutoff = -np.inf if bound is None else bound
-        collected.append(sweep.collect(each.bits, families[i], cutoff, threads=THREADS, should_stop=should_stop))
+        collected.append(sweep.collect(each.bits, families[i], cutoff, threads=threads, should_stop=should_stop))
     pair_p = np.concatenate([each.log_p for each in collected])
     every_p = np.concatenate([p, pair_p])
     q_all = benjamini_hochberg(every_p, family)
     groups = [feature.group for feature in candidates.features]
     singles = _judge_singles(features, block, counts, p, q_all[: p.size], groups, settings)
     pairs = _judge_pairs(made, collected, q_all[p.size :], pairs_tested, groups, settings)
-    return Search(made, singles, pairs, _sample(made, settings), bh_cutoff(every_p, family, settings.fdr))
+    parts, tested = _best_triples(made, settings, lambda share: on_progress(0.6 + 0.4 * share), should_stop, threads)
+    best = _judge_triples(made, parts, tested, (every_p, family), groups, settings)
+    return Search(made, singles, pairs, best, _sample(made, settings), bh_cutoff(every_p, family, settings.fdr))
 
 
 def _singles(
@@ -195,6 +206,80 @@ def _judge_pairs(
         found[near] = groups_found(of_pair, adds[near], settings.fdr, _pairs_by_group(groups))
     beats = benjamini_hochberg(adds, tested) < settings.fdr
     return Found(features, block, counts, p, adds, q_all, q_depth, (q_depth < settings.fdr) & found & beats, tested)
+
+
+def _best_triples(
+    made: tuple[Block, ...],
+    settings: DiscoverySettings,
+    on_progress: OnProgress,
+    should_stop: ShouldStop,
+    threads: int,
+) -> tuple[list[triples.Triples], int]:
+    """Return the best triples of each block, and how many there are to choose from; none where they are too many.
+
+    Triples that no list of ``BEST_TRIPLES`` could make a discovery of are not looked for.
+    """
+    if triples.possible([(each.end, each.first_new) for each in made]) > triples.MOST_TRIPLES:
+        return [], 0
+    tables = []
+    for each in made:
+        if should_stop():
+            raise sweep.Stopped
+        tables.append(triples.tables_of(each.bits, sweep.Family(settings.min_units, each.first_new)))
+    tested = sum(triples.tested(each) for each in tables)
+    limit = float(np.log(settings.fdr * BEST_TRIPLES / max(tested, BEST_TRIPLES)))
+    found = []
+    for i, each in enumerate(made):
+        on_progress(i / len(made))
+        found.append(triples.best(each.bits, tables[i], BEST_TRIPLES, limit, threads=threads, should_stop=should_stop))
+    return found, tested
+
+
+def _judge_triples(
+    made: tuple[Block, ...],
+    parts: Sequence[triples.Triples],
+    tested: int,
+    others: tuple[Floats, int],
+    groups: Sequence[str],
+    settings: DiscoverySettings,
+) -> Found:
+    """Apply the rules to the best triples: a family of their own, and within the whole with the p-values of ``others``.
+
+    The triples that were not counted rank as if their p-values were 1, which can only make q-values larger.
+    """
+    none = np.zeros((0, 4), dtype=np.int64)
+    features = np.concatenate([none[:, :3], *(each.features for each in parts)])
+    block = np.repeat(np.arange(len(parts)), [len(each.features) for each in parts])
+    wrapped = [each.wrap(part.counts) for each, part in zip(made, parts, strict=bool(parts))]
+    counts = Counts(
+        np.concatenate([none, *(each.counts for each in wrapped)]),
+        np.concatenate([none, *(each.totals for each in wrapped)]),
+    )
+    p = log_p(counts.table())
+    adds = np.concatenate([np.zeros(0), *(each.log_p for each in parts)])
+    other_p, family = others
+    q_all = benjamini_hochberg(np.concatenate([other_p, p]), family + tested)[other_p.size :]
+    q_depth = benjamini_hochberg(p, tested)
+    beats = benjamini_hochberg(adds, tested) < settings.fdr
+    listed = (q_all < settings.fdr) & (q_depth < settings.fdr) & beats
+    listed &= _triple_groups_found(groups, features, adds, settings.fdr)
+    return Found(features, block, counts, p, adds, q_all, q_depth, listed, tested)
+
+
+def _triple_groups_found(
+    groups: Sequence[str], features: NDArray[np.int64], adds: Floats, level: float
+) -> NDArray[np.bool_]:
+    """Whether the three groups of each triple are a discovery among all sets of three groups."""
+    sizes = Counter(groups)
+    chosen = [tuple(sorted(groups[at] for at in each)) for each in features.tolist()]
+    size_of = {each: prod(comb(sizes[name], n) for name, n in Counter(each).items()) for each in chosen}
+    names = {each: code for code, each in enumerate(size_of)}
+    code = np.array([names[each] for each in chosen], dtype=np.int64)
+    twice, thrice = (sum(size >= least for size in sizes.values()) for least in (2, 3))
+    families = comb(len(sizes), 3) + twice * (len(sizes) - 1) + thrice
+    q = benjamini_hochberg(simes(adds, code, list(size_of.values())), families)
+    found: NDArray[np.bool_] = (q < level)[code]
+    return found
 
 
 def _pairs_by_group(groups: Sequence[str]) -> dict[str, int]:

@@ -1,4 +1,6 @@
-"""The counted candidates of a run as Parquet: every single one, and every pair that passed the first threshold."""
+"""The counted candidates of a run as Parquet: every single one, every pair that passed the first threshold,
+and the best triples.
+"""
 
 from __future__ import annotations
 
@@ -19,12 +21,13 @@ _TOTALS = ("train_converted", "train_others", "holdout_converted", "holdout_othe
 
 
 def write(folder: Path, candidates: Candidates, found: Search) -> None:
-    """Write ``singles.parquet`` and ``pairs.parquet`` into ``folder``, which is made if need be."""
+    """Write ``singles.parquet``, ``pairs.parquet`` and ``triples.parquet``; make ``folder`` if need be."""
     import pyarrow.parquet as pq
 
     folder.mkdir(parents=True, exist_ok=True)
     pq.write_table(_table(candidates, found, found.singles), folder / "singles.parquet")
     pq.write_table(_table(candidates, found, found.pairs), folder / "pairs.parquet")
+    pq.write_table(_table(candidates, found, found.triples), folder / "triples.parquet")
 
 
 def _table(candidates: Candidates, found: Search, depth: Found) -> pa.Table:

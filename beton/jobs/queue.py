@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import uuid4
@@ -41,12 +42,15 @@ class Jobs:
     def enqueue(self, kind: str, key: str, payload: Mapping[str, Any], at: datetime) -> JobRecord:
         """Queue a job, or return the open job of the same key: two people who ask for one thing share it.
 
+        A job that no worker will take again is no open job, whether or not a worker has looked since it died.
+
         Raises:
             InputError: the payload is not JSON.
         """
         stored = storable(dict(payload), "payload")
         try:
             with self._database.write() as connection:
+                _close_expired(connection, at)
                 return _open_for(connection, key) or _insert(connection, kind, key, stored, at)
         except IntegrityError:
             # PostgreSQL lets another process queue the same key between the two statements.
@@ -149,6 +153,20 @@ class Jobs:
                 return _read(connection, job_id)
             job = _read(connection, job_id)
         raise LeaseLost(f"Job {job_id} is {job.status} and no longer this worker's: let it be, or start a new one.")
+
+
+def as_of(job: JobRecord, at: datetime) -> JobRecord:
+    """Return the job as the next worker to look will find it: nobody works on one whose lease has run out.
+
+    A job with an attempt left then waits again: it reads as queued, with the attempts that it has had.
+    """
+    if job.status != "running" or job.lease_until is None or job.lease_until >= at:
+        return job
+    if job.cancel_requested:
+        return replace(job, status="cancelled", finished_at=job.lease_until, lease_until=None)
+    if job.attempts >= MOST_ATTEMPTS:
+        return replace(job, status="interrupted", error=_DIED, finished_at=job.lease_until, lease_until=None)
+    return replace(job, status="queued", stage="", progress=0.0, worker=None, lease_until=None)
 
 
 def _expired(at: datetime) -> Any:

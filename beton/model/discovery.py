@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Final, Literal
 
@@ -15,6 +17,20 @@ DISCOVERY_VERSION: Final = 1
 
 Kind = Literal["behaviour", "fit", "mixed"]
 
+SETTING_WORDS: Final = {
+    "windows_days": "Windows of the counts, in days",
+    "activity_days": "Window of active days and weeks, in days",
+    "counts": "Numbers of times",
+    "max_values": "Most values of one property",
+    "min_units": "Units needed with and without a condition",
+    "holdout_share": "Share held out",
+    "holdout_from": "First day of the later cohorts",
+    "fdr": "Level of the q-values",
+    "max_signals": "Most signals listed",
+    "permutations": "Rounds of the Westfall-Young test",
+    "seed": "Seed",
+}
+
 
 @dataclass(frozen=True)
 class DiscoverySettings:
@@ -22,7 +38,9 @@ class DiscoverySettings:
 
     ``windows_days``: horizons of count conditions; ``activity_days``: the longer horizon of active days and weeks;
     ``min_units``: units needed with and without the signal in the training period (a rule that sees no outcome);
-    ``holdout_share``: share of the units outside the purge that later cohorts hold; ``fdr``: level of every q-value.
+    ``holdout_share``: share of the units outside the purge that later cohorts hold; ``holdout_from``: ISO date from
+    which units are held out instead, all earlier ones training, without a purge; ``fdr``: level of every q-value;
+    ``permutations``: rounds of Westfall-Young, 0 for none, drawn from ``seed``.
     """
 
     windows_days: tuple[int, ...] = (1, 3, 7, 14)
@@ -31,8 +49,11 @@ class DiscoverySettings:
     max_values: int = 20
     min_units: int = 30
     holdout_share: float = 0.3
+    holdout_from: str = ""
     fdr: float = 0.05
     max_signals: int = 40
+    permutations: int = 1_000
+    seed: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """Return the plain form."""
@@ -90,7 +111,8 @@ class Finding:
     ``log_p`` is the natural log of the training mid-P; ``q_value`` is over the whole family, ``q_depth`` over the
     candidates with as many conditions; ``confidence`` is 1 - local false sign rate; ``shrunk`` is the posterior median
     with its 95% credible limits; ``adjusted`` is Mantel-Haenszel over all eligible units; ``stands_for`` names
-    near-copies that were pruned in its favour.
+    near-copies that were pruned in its favour; ``fwer_p`` is the Westfall-Young p-value over the
+    candidates of the run's ``permutation``, None where those leave it out.
     """
 
     definition: dict[str, Any]
@@ -116,6 +138,7 @@ class Finding:
     rung: Rung
     notes: tuple[Note, ...] = ()
     stands_for: tuple[str, ...] = ()
+    fwer_p: float | None = None
 
 
 @dataclass(frozen=True)
@@ -160,12 +183,80 @@ class Mixture:
     deviations: tuple[float, ...]
     candidates: int
 
+    @property
+    def null_share(self) -> float:
+        """Share of the candidates that make no difference at all."""
+        return sum(weight for weight, deviation in self._parts if not deviation)
+
+    def share_beyond(self, ratio: float) -> float:
+        """Share of the candidates whose true lift is ``ratio`` (above 1) or more, or its inverse or less."""
+        log = math.log(ratio) / math.sqrt(2)
+        return sum(weight * math.erfc(log / deviation) for weight, deviation in self._parts if deviation)
+
+    def density(self, log_ratio: float) -> float:
+        """Density of the true log lift among the candidates that make a difference, scaled by their share."""
+        return sum(
+            weight * math.exp(-0.5 * (log_ratio / deviation) ** 2) / (deviation * math.sqrt(2 * math.pi))
+            for weight, deviation in self._parts
+            if deviation
+        )
+
+    @property
+    def _parts(self) -> list[tuple[float, float]]:
+        return list(zip(self.weights, self.deviations, strict=True))
+
+
+@dataclass(frozen=True)
+class Permutation:
+    """Westfall-Young: outcomes dealt out anew in ``rounds`` rounds within signup months.
+
+    In a round the smallest p-value over ``candidates``, all with ``conditions`` or fewer, is below ``exp(log_p_5)``
+    with a chance of 5%; ``log_p_5`` is None with fewer than 19 rounds, which cannot tell.
+    """
+
+    rounds: int
+    conditions: int
+    candidates: int
+    log_p_5: float | None
+
+
+@dataclass(frozen=True)
+class ShuffleTest:
+    """How many signals the whole search lists in each of ``rounds`` worlds whose outcomes were dealt out anew.
+
+    The worlds are drawn from ``seed``. In about 5% of them, or fewer, anything at all should be listed.
+    """
+
+    rounds: int
+    seed: int
+    listed: tuple[int, ...]
+
+    @property
+    def worlds(self) -> int:
+        """Worlds in which anything was listed."""
+        return sum(each > 0 for each in self.listed)
+
+    @property
+    def sentence(self) -> str:
+        """The answer in words."""
+        return f"{self.worlds:,} of {self.rounds:,} shuffled worlds listed anything"
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON."""
+        return asdict(self) | {"listed": list(self.listed)}
+
+    @classmethod
+    def from_json(cls, raw: Mapping[str, Any]) -> ShuffleTest:
+        """Read what ``to_json`` wrote."""
+        return cls(raw["rounds"], raw["seed"], tuple(raw["listed"]))
+
 
 @dataclass(frozen=True)
 class DiscoveryResult:
     """The whole answer of a run, without the tables kept as Parquet.
 
-    ``family``: candidates tested, by number of conditions ("1", "2") and "all" for the family of the q-values;
+    ``family``: candidates tested by number of conditions ("1", "2", "3"), and "all" singles and pairs, the family of
+    their q-values; that of triples is everything;
     ``priors`` by number of conditions; ``timings_s`` by stage, the only part that differs when a run is repeated.
     """
 
@@ -186,6 +277,7 @@ class DiscoveryResult:
     near_outcome: tuple[NearOutcome, ...]
     notes: tuple[Note, ...]
     volcano: tuple[VolcanoPoint, ...]
+    permutation: Permutation | None = None
     timings_s: dict[str, float] = field(default_factory=dict)
     version: int = DISCOVERY_VERSION
 
@@ -217,6 +309,7 @@ class DiscoveryResult:
                 "near_outcome": tuple(NearOutcome(**each) for each in raw["near_outcome"]),
                 "notes": tuple(Note(**each) for each in raw["notes"]),
                 "volcano": tuple(VolcanoPoint(**each) for each in raw["volcano"]),
+                "permutation": Permutation(**raw["permutation"]) if raw.get("permutation") else None,
             }
         )
 

@@ -27,8 +27,8 @@ class Comparison:
 class Curve:
     """Cumulative conversion since time zero of one arm (1 - Kaplan-Meier), as steps, with 95% limits.
 
-    ``days``, ``share``, ``lower`` and ``upper`` have one entry per step; shares are between 0 and 1. ``units`` were at
-    risk at the landmark, where the curve starts.
+    ``days``, ``share``, ``lower`` and ``upper`` have one entry per step, at most 200; shares are between 0 and 1. The
+    first entry is where the outcome window opens and ``units`` are at risk, the last where it closes or the data end.
     """
 
     days: tuple[float, ...]
@@ -49,7 +49,7 @@ class HeatMap:
 
     event: str
     counts: tuple[int, ...]
-    windows_days: tuple[int, ...]
+    windows_days: tuple[float, ...]
     cells: tuple[tuple[Estimate | None, ...], ...]
     chosen: tuple[int, int] | None
 
@@ -112,7 +112,8 @@ class Examination:
     ``train`` and ``held_out`` are earlier and later cohorts with ``purged`` units between. ``q_value`` is over the
     family that ``family`` describes in words (a discovery run, or this one hypothesis). ``confidence``, ``shrunk_lift``
     and its interval need the prior of a discovery run; None without one. ``e_value`` is of the adjusted lift and of
-    its limit nearer to 1. ``homogeneity_p`` is Breslow-Day over the strata of the adjustment.
+    its limit nearer to 1. ``homogeneity_p`` is Breslow-Day over the strata of the adjustment, rough where these are
+    small.
     """
 
     definition_hash: str

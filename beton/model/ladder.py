@@ -24,7 +24,8 @@ class Climb:
 
     ``measurable``: enough units and expected conversions, else ``obstacle`` says what is missing; ``q_value`` over the
     family in which the signal was found (a hypothesis of its own is a family of one); ``held_out_q`` likewise over
-    the shortlist; the ``*_limits`` are 95% intervals; ``leaks`` holds the sentence of a failed leak check.
+    the shortlist; the ``*_limits`` are 95% intervals; ``leaks`` holds the sentence of a failed leak check;
+    ``unadjusted_lift`` is of the units of ``adjusted_lift``.
     """
 
     measurable: bool
@@ -37,6 +38,7 @@ class Climb:
     adjusted_lift: float | None
     adjusted_limits: tuple[float, float | None] | None
     leaks: str = ""
+    unadjusted_lift: float | None = None
 
 
 def rung(climb: Climb, alpha: float = 0.05) -> Rung:
@@ -51,9 +53,33 @@ def rung(climb: Climb, alpha: float = 0.05) -> Rung:
     unconfirmed = _unconfirmed(climb, alpha)
     if unconfirmed:
         return Rung(1, LABELS[1], unconfirmed)
-    if not _same_side(climb.lift, climb.adjusted_lift, climb.adjusted_limits):
+    if not _same_side(climb.lift, climb.adjusted_lift, _limits_less_hidden(climb)):
         return Rung(2, LABELS[2], _explained(climb))
-    return Rung(3, LABELS[3], "Holds in later cohorts and among units alike in activity, signup month and account size")
+    return Rung(
+        3,
+        LABELS[3],
+        "Holds in later cohorts and among units alike in activity, signup quarter and account size, and would if what "
+        "was not measured mattered as much as what was",
+    )
+
+
+def hidden_share(lift: float, adjusted: float) -> float:
+    """Return the ratio by which adjustment brought a lift nearer to 1; 1 where it did not.
+
+    What was not measured is taken to move the lift as far again: proportional selection with delta = 1, Altonji, Elder
+    & Taber (2005), J Polit Econ 113:151; Oster (2019), J Bus Econ Stat 37:187.
+    """
+    shift = lift / adjusted
+    return max(shift, 1.0) if adjusted > 1 else min(shift, 1.0)
+
+
+def _limits_less_hidden(climb: Climb) -> tuple[float, float | None] | None:
+    """The adjusted limits after the shift that adjustment made, taken off a second time."""
+    if climb.adjusted_limits is None or not climb.adjusted_lift or climb.unadjusted_lift is None:
+        return None
+    lower, upper = climb.adjusted_limits
+    share = hidden_share(climb.unadjusted_lift, climb.adjusted_lift)
+    return lower / share, None if upper is None else upper / share
 
 
 def _unconfirmed(climb: Climb, alpha: float) -> str:
@@ -68,8 +94,11 @@ def _unconfirmed(climb: Climb, alpha: float) -> str:
 
 def _explained(climb: Climb) -> str:
     if climb.adjusted_lift is None:
-        return "Too few comparable units to adjust for activity, signup month and account size"
-    return f"Among units alike in activity, signup month and account size the lift is {climb.adjusted_lift:.2f}x"
+        return "Too few comparable units to adjust for activity, signup quarter and account size"
+    alike = f"Among units alike in activity, signup quarter and account size the lift is {climb.adjusted_lift:.2f}x"
+    if climb.unadjusted_lift is None or not _same_side(climb.lift, climb.adjusted_lift, climb.adjusted_limits):
+        return alike
+    return f"{alike}, down from {climb.unadjusted_lift:.2f}x: what was not measured could explain the rest"
 
 
 def _same_side(lift: float | None, other: float | None, limits: tuple[float, float | None] | None) -> bool:

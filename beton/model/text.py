@@ -82,6 +82,14 @@ def days(number: Number | None) -> str:
     return f"{text} day" if text == "1" else f"{text} days"
 
 
+def duration(seconds: float) -> str:
+    """Return how long something took: ``2.9 s``, ``45 s``, ``12 min 5 s``."""
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    whole = _whole(seconds)
+    return f"{whole} s" if whole < 60 else f"{whole // 60} min {whole % 60} s"
+
+
 def date(moment: Date | datetime | str | None) -> str:
     """Return a date (ISO text is read): ``31 Dec 2024``."""
     if moment is None:

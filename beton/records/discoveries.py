@@ -6,14 +6,26 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import insert, select
+from sqlalchemy import func, insert, select
 
 from beton.errors import InputError
 from beton.records.columns import storable
 from beton.records.database import Database
-from beton.records.rows import DiscoveryRecord
+from beton.records.rows import DiscoveryRecord, DiscoverySummary
 from beton.records.tables import discovery_runs as runs
 
+_IN_RESULT: Final = runs.c.result
+_SUMMARY: Final = (
+    runs.c.id,
+    runs.c.snapshot_version,
+    runs.c.created_at,
+    runs.c.seconds,
+    _IN_RESULT["version"].as_integer().label("version"),
+    _IN_RESULT["outcome"].as_json().label("outcome"),
+    _IN_RESULT["demo"].as_boolean().label("demo"),
+    _IN_RESULT["family"]["all"].as_integer().label("tested"),
+    func.json_array_length(_IN_RESULT["findings"]).label("signals"),
+)
 _NEWEST_FIRST: Final = (runs.c.created_at.desc(), runs.c.id)
 
 
@@ -56,8 +68,14 @@ class DiscoveryRepository:
             raise InputError(f"There is no discovery run {run_id!r}: `beton runs` lists them.")
         return DiscoveryRecord(**row)
 
-    def recent(self, limit: int) -> list[DiscoveryRecord]:
-        """Return the last ``limit`` runs, newest first."""
+    def summaries(self, limit: int) -> list[DiscoverySummary]:
+        """Return what a list shows of the last ``limit`` runs, newest first, of whatever version."""
         with self._database.read() as connection:
-            rows = connection.execute(select(runs).order_by(*_NEWEST_FIRST).limit(limit)).mappings()
-            return [DiscoveryRecord(**row) for row in rows]
+            rows = connection.execute(select(*_SUMMARY).order_by(*_NEWEST_FIRST).limit(limit)).mappings()
+            return [DiscoverySummary(**row) for row in rows]
+
+    def of_snapshot(self, snapshot_version: str, limit: int) -> list[str]:
+        """Return the ids of the last ``limit`` runs on one snapshot, newest first."""
+        chosen = select(runs.c.id).where(runs.c.snapshot_version == snapshot_version)
+        with self._database.read() as connection:
+            return list(connection.execute(chosen.order_by(*_NEWEST_FIRST).limit(limit)).scalars())

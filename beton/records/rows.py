@@ -125,6 +125,21 @@ class DiscoveryRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class DiscoverySummary:
+    """What a list shows of a discovery run, without its result; None where another version stored no such thing."""
+
+    id: str
+    snapshot_version: str
+    created_at: datetime
+    seconds: float
+    version: int | None
+    outcome: Mapping[str, Any] | None
+    demo: bool | None
+    tested: int | None
+    signals: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class AuditRecord:
     """One thing that somebody did, as it was written down in the same transaction."""
 

@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from beton.services.backtests import Backtests
     from beton.services.discovery import Discovery
+    from beton.services.discovery_runs import DiscoveryRuns
     from beton.services.examinations import Examinations
+    from beton.services.playbooks import Playbooks
     from beton.services.settings import SettingsService
     from beton.services.signals import Signals
+    from beton.services.units import Units
     from beton.services.workspace import Workspace
 
 
@@ -23,4 +26,7 @@ class Services:
     backtests: Backtests
     signals: Signals
     discovery: Discovery
+    discovery_runs: DiscoveryRuns
     examinations: Examinations
+    units: Units
+    playbooks: Playbooks

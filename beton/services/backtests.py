@@ -142,6 +142,8 @@ class Backtests:
         if dialect not in DIALECTS:
             raise InputError(f"no SQL for {shown(dialect)}; use one of {', '.join(DIALECTS)}")
         question, _ = self._ask(signal, self._settings.read())
+        if dialect == "duckdb":
+            return question.sql
         manifest = question.manifest
         cut = measurement.clock_of(question.cohort, question.outcome, manifest)
         return cohort_sql(signal, question.outcome, cut, Catalogue.of(manifest), dialect)

@@ -11,15 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from beton import clock
-from beton.model.discovery import DiscoveryResult, DiscoverySettings
-from beton.model.evidence import Cohort
+from beton.errors import InputError
+from beton.model.discovery import DiscoveryResult, DiscoverySettings, ShuffleTest
 from beton.model.outcome import Outcome
 from beton.model.signal import content_hash
-from beton.services import measurement
-from beton.warehouse.counts import time_to_outcome_s
-from beton.warehouse.landmark import Clock, time_to_outcome_sql
+from beton.services.clocks import clocks
+from beton.warehouse.landmark import Clock
 
 if TYPE_CHECKING:
+    from beton.discovery.run import Question
     from beton.jobs.queue import Jobs
     from beton.jobs.worker import Progress
     from beton.model.manifest import Manifest
@@ -29,8 +29,11 @@ if TYPE_CHECKING:
     from beton.services.signals import Signals
     from beton.warehouse.reader import Warehouse
 
-ENGINE: Final = "discovery-1"
+ENGINE: Final = "discovery-2"
 JOB: Final = "discovery"
+SHUFFLE_JOB: Final = "shuffle test"
+SHUFFLE_ROUNDS: Final = 20
+MOST_OPEN: Final = 5  # jobs among which one that runs is looked for
 OnStep = Callable[[str, float], None]
 
 
@@ -43,6 +46,21 @@ class DiscoveryRun:
     seconds: float
     result: DiscoveryResult
     folder: Path
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How the newest job stands at one moment.
+
+    ``silent_s``: seconds since the worker of a running job last gave a sign of life; ``lease_s``: after how many
+    another worker may take it over. ``is_next``: the job waits because another discovery is running.
+    """
+
+    at: datetime
+    job: JobRecord | None
+    silent_s: float = 0.0
+    lease_s: float = 0.0
+    is_next: bool = False
 
 
 class Discovery:
@@ -80,13 +98,11 @@ class Discovery:
             WarehouseError: the snapshot is broken or of another version.
         """
         from beton.discovery import tables
-        from beton.discovery.run import Question, run
+        from beton.discovery.run import run
 
-        since, at = time.perf_counter(), clock.now()
-        manifest, core = self._warehouse.manifest(), self._warehouse.core()
-        outcome = outcome or manifest.conversion or Outcome()
-        clock_of = self._clock_of(manifest, outcome)
-        answer = run(Question(core, manifest, outcome, clock_of, settings), on_step, should_stop)
+        since, at, question = time.perf_counter(), clock.now(), self._question(settings, outcome)
+        manifest, outcome = question.manifest, question.outcome
+        answer = run(question, on_step, should_stop)
         run_id = uuid.uuid4().hex
         tables.write(self._folder(run_id), answer.candidates, answer.search)
         record = self._runs.add(
@@ -101,34 +117,98 @@ class Discovery:
         self._signals.save_found([each.definition for each in answer.result.findings], run_id)
         return self._run(record)
 
+    def shuffle_test(
+        self,
+        settings: DiscoverySettings,
+        outcome: Outcome | None = None,
+        rounds: int = SHUFFLE_ROUNDS,
+        *,
+        on_step: OnStep,
+        should_stop: Callable[[], bool] = lambda: False,
+    ) -> ShuffleTest:
+        """Search the current snapshot with outcomes dealt out anew, ``rounds`` times; hardly anything should be listed.
+
+        Nothing is saved. Raises as ``run`` does, and InputError for less than one round.
+        """
+        from beton.discovery.shuffle import shuffle_test
+
+        if rounds < 1:
+            raise InputError(f"{rounds} rounds show nothing; ask for one or more, such as {SHUFFLE_ROUNDS}")
+        return shuffle_test(self._question(settings, outcome), rounds, on_step, should_stop)
+
+    def request_shuffle(
+        self, settings: DiscoverySettings, outcome: Outcome | None = None, rounds: int = SHUFFLE_ROUNDS
+    ) -> JobRecord:
+        """Queue a shuffle test for the worker; whoever asks the same while one waits or runs gets that one.
+
+        The job's result is the plain form of ``ShuffleTest``.
+        """
+        payload = _payload(settings, outcome) | {"rounds": rounds}
+        return self._jobs.enqueue(SHUFFLE_JOB, f"{SHUFFLE_JOB}:{content_hash(payload)}", payload, clock.now())
+
+    def shuffle_job(self) -> JobRecord | None:
+        """Return the newest shuffle test as it is now; its result, once done, is for ``ShuffleTest.from_json``."""
+        newest = next(iter(self._jobs.recent(SHUFFLE_JOB, 1)), None)
+        return None if newest is None else self._as_of_now(newest)
+
+    def cancel_shuffle(self) -> JobRecord | None:
+        """Ask the newest shuffle test to stop; None when it has ended, or there is none."""
+        return self._cancelled(self.shuffle_job())
+
     def request(self, settings: DiscoverySettings, outcome: Outcome | None = None) -> JobRecord:
         """Queue a run for the worker; whoever asks the same while one waits or runs gets that one."""
-        payload = {"settings": settings.to_dict(), "outcome": outcome.to_dict() if outcome else None}
+        payload = _payload(settings, outcome)
         return self._jobs.enqueue(JOB, f"{JOB}:{content_hash(payload)}", payload, clock.now())
 
     def job(self) -> JobRecord | None:
-        """Return the newest job, whatever its state."""
-        return next(iter(self._jobs.recent(JOB, 1)), None)
+        """Return the newest job as it is now; one whose worker has died never reads as running."""
+        newest = next(iter(self._jobs.recent(JOB, 1)), None)
+        return None if newest is None else self._as_of_now(newest)
 
     def cancel(self) -> JobRecord | None:
         """Ask the newest job to stop; None when it has ended, or there is none."""
-        job = self.job()
-        return self._jobs.request_cancel(job.id, clock.now()) if job is not None and job.is_open else None
+        return self._cancelled(self.job())
+
+    def _cancelled(self, job: JobRecord | None) -> JobRecord | None:
+        if job is None or not job.is_open:
+            return None
+        return self._as_of_now(self._jobs.request_cancel(job.id, clock.now()))
+
+    def standing(self) -> Standing:
+        """Return how the newest job stands now."""
+        from beton.jobs.worker import LEASE_S
+
+        newest, at = [self._as_of_now(each) for each in self._jobs.recent(JOB, MOST_OPEN)], clock.now()
+        job = next(iter(newest), None)
+        if job is None or job.status != "running" or job.lease_until is None:
+            return Standing(at, job, is_next=job is not None and any(each.status == "running" for each in newest))
+        silent_s = (at - job.lease_until).total_seconds() + LEASE_S
+        return Standing(at, job, max(silent_s, 0.0), LEASE_S)
+
+    def _as_of_now(self, job: JobRecord) -> JobRecord:
+        from beton.jobs.queue import as_of
+
+        return as_of(job, clock.now())
 
     def work(self, payload: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
         """Run a queued job: what the worker calls."""
-        outcome = Outcome.from_dict(payload["outcome"]) if payload["outcome"] else None
-        settings = DiscoverySettings.from_dict(dict(payload["settings"]))
+        settings, outcome = _asked(payload)
         found = self.run(settings, outcome, on_step=progress, should_stop=progress.should_stop)
         return {"run_id": found.id, "signals": len(found.result.findings)}
 
-    def recent(self, limit: int = 20) -> list[DiscoveryRun]:
-        """Return the last runs, newest first."""
-        return [self._run(record) for record in self._runs.recent(limit)]
+    def work_shuffle(self, payload: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
+        """Run a queued shuffle test: what the worker calls."""
+        settings, outcome = _asked(payload)
+        rounds = int(payload["rounds"])
+        tested = self.shuffle_test(settings, outcome, rounds, on_step=progress, should_stop=progress.should_stop)
+        return tested.to_json()
 
-    def read(self, run_id: str) -> DiscoveryRun:
-        """Return one run; InputError when there is none of that id."""
-        return self._run(self._runs.read(run_id))
+    def _question(self, settings: DiscoverySettings, outcome: Outcome | None) -> Question:
+        from beton.discovery.run import Question
+
+        manifest, core = self._warehouse.manifest(), self._warehouse.core()
+        outcome = outcome or manifest.conversion or Outcome()
+        return Question(core, manifest, outcome, self._clock_of(manifest, outcome), settings)
 
     def _run(self, record: DiscoveryRecord) -> DiscoveryRun:
         result = DiscoveryResult.from_json(dict(record.result))
@@ -138,13 +218,13 @@ class Discovery:
         return self._data_dir / "runs" / run_id
 
     def _clock_of(self, manifest: Manifest, outcome: Outcome) -> Callable[[float], Clock]:
-        """Clocks that differ in the landmark alone: the outcome window is that of a backtest."""
-        with self._warehouse.connection() as connection:
-            waits = time_to_outcome_s(connection, time_to_outcome_sql("user", outcome))
-        horizon, source = measurement.horizon_of(outcome, waits, self._settings.read().sales_cycle_days)
+        return clocks(self._warehouse, manifest, outcome, self._settings.read().sales_cycle_days)
 
-        def made(landmark_days: float) -> Clock:
-            of = Cohort("user", "after signup", landmark_days, measurement.GAP_DAYS, horizon, source)
-            return measurement.clock_of(of, outcome, manifest)
 
-        return made
+def _payload(settings: DiscoverySettings, outcome: Outcome | None) -> dict[str, Any]:
+    return {"settings": settings.to_dict(), "outcome": outcome.to_dict() if outcome else None}
+
+
+def _asked(payload: Mapping[str, Any]) -> tuple[DiscoverySettings, Outcome | None]:
+    outcome = Outcome.from_dict(payload["outcome"]) if payload["outcome"] else None
+    return DiscoverySettings.from_dict(dict(payload["settings"])), outcome

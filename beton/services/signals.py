@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from beton import clock
 from beton.errors import BetonError
@@ -19,29 +19,12 @@ if TYPE_CHECKING:
     from beton.records.signals import SignalRepository
 
 
-LIST_COLUMNS: Final = (
-    "name",
-    "lift",
-    "lower",
-    "upper",
-    "p_value",
-    "units_with",
-    "converted_with",
-    "units_without",
-    "converted_without",
-    "leads_per_month",
-    "annual_arr",
-    "verdict",
-    "status",
-    "definition_hash",
-)
-
-
 @dataclass(frozen=True)
 class SavedSignal:
     """A saved signal with its definition; ``demo`` marks those that came with the demo company.
 
-    ``run_id`` is the latest discovery run that found it, None for one that no run has found.
+    ``run_id`` is the latest discovery run that found it, None for one that no run has found; ``discovered`` marks
+    those that a run made, rather than a person or the demo.
     """
 
     id: str
@@ -50,6 +33,7 @@ class SavedSignal:
     version: int
     definition: SignalDefinition
     run_id: str | None = None
+    discovered: bool = False
 
 
 @dataclass(frozen=True)
@@ -139,13 +123,6 @@ class Signals:
         header, rows = self._backtests.members(signal.definition)
         return f"beton-{signal.id}.csv", csv_text(header, rows)
 
-    def list_csv(self, listed: Sequence[SignalReport]) -> tuple[str, str]:
-        """Return file name and CSV text of ``listed``, one row each: raw numbers, safe against formula injection.
-
-        Without an upper limit a lift is ``inf``; what could not be measured is empty.
-        """
-        return "beton-signals.csv", csv_text(LIST_COLUMNS, [_list_row(each) for each in listed])
-
     def _with_evidence(self, signal: SavedSignal) -> SignalReport:
         try:
             return SignalReport(signal, self._backtests.get_or_run(signal.definition), None)
@@ -155,27 +132,12 @@ class Signals:
 
 def _saved(record: SignalRecord) -> SavedSignal:
     definition = from_dict(dict(record.definition))
-    return SavedSignal(record.id, record.enabled, record.demo, record.version, definition, record.run_id)
-
-
-def _list_row(each: SignalReport) -> tuple[object, ...]:
-    report, measured, table = each.report, each.measured, None
-    statistics: tuple[float | None, ...] = (None,) * 4
-    if measured is not None:
-        upper = measured.lift_interval.upper
-        limits = (measured.lift_interval.lower, math.inf if upper is None else upper)
-        statistics = (each.lift, *limits, measured.p_value)
-    if report is not None:
-        table = report.evidence.result.table
-    counts = (table.units_with, table.converted_with, table.units_without, table.converted_without) if table else ()
-    projection = None if report is None else report.reading.projection
-    return (
-        each.signal.definition.name,
-        *statistics,
-        *(counts or (None,) * 4),
-        None if report is None else report.evidence.leads.per_month,
-        None if projection is None else projection.annual_arr,
-        "Cannot tell" if report is None else report.reading.verdict.label,
-        "enabled" if each.signal.enabled else "disabled",
-        each.signal.definition.meaning_hash(),
+    return SavedSignal(
+        id=record.id,
+        enabled=record.enabled,
+        demo=record.demo,
+        version=record.version,
+        definition=definition,
+        run_id=record.run_id,
+        discovered=record.origin == "discovery",
     )

@@ -107,6 +107,14 @@ def time_to_outcome_sql(unit: Unit, outcome: Outcome, dialect: str = "duckdb") -
     )
 
 
+def first_outcome_sql(unit: Unit, outcome: Outcome, dialect: str = "duckdb") -> str:
+    """Return the SELECT (unit, outcome_at_s) of every unit, with ``NEVER`` where there is no outcome."""
+    base = _base(unit, outcome)
+    return statement(
+        base.ctes, f"SELECT {base.key} AS unit, {base.outcome_at} AS outcome_at_s FROM {base.source}", dialect
+    )
+
+
 def _rows(clock: Clock, start_s: int) -> str:
     """Give every row its standing, signal and outcome; the outcome window opens ``start_s`` after ``t0_s``."""
     opens, closes = f"v.t0_s + {start_s}", f"v.t0_s + {start_s + clock.horizon_s}"

@@ -21,6 +21,7 @@ def button(
     icon_name: IconName | None = None,
     label: str | None = None,
     disabled: bool = False,
+    hidden: bool = False,
 ) -> html.Button:
     """Return a button; listen to its ``n_clicks``.
 
@@ -31,6 +32,7 @@ def button(
         id=id,
         type="button",
         disabled=disabled,
+        hidden=hidden,
         className=_look(kind),
         **_named(label),
     )

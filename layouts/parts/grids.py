@@ -12,16 +12,26 @@ from dash import html
 from layouts import ids
 from layouts.parts.attributes import aria
 
-# What a column shows. The last two draw the row's ``href`` as a link and its status word as a pill.
-Kind = Literal["text", "integer", "decimal", "percent", "points", "lift", "p", "money", "link", "status"]
+# What a column shows. The last three draw the row's ``href`` as a link, its status word as a pill, and its level of
+# evidence with the words in the row's ``<field>_line``.
+Kind = Literal["text", "integer", "decimal", "percent", "points", "lift", "p", "money", "link", "status", "rung"]
 Row = Mapping[str, Any]
 
+# AG Grid events with the calls of named functions that answer them.
+Listeners = Mapping[str, Sequence[str]]
+OPENS_ON_DOUBLE_CLICK: Listeners = {"cellKeyDown": ["openRow(params)"], "rowDoubleClicked": ["openRow(params)"]}
+OPENS_ON_CLICK: Listeners = {"cellKeyDown": ["openRow(params)"], "rowClicked": ["openRow(params)"]}
+
 _NUMBERS = {"integer", "decimal", "percent", "points", "lift", "p", "money"}
-_CELLS = {"link": "SignalLink", "status": "StatusPill"}
+_CELLS = {"link": "SignalLink", "status": "StatusPill", "rung": "Rung"}
 
 
 def column(field: str, header: str, kind: Kind = "text", **definition: Any) -> dict[str, Any]:
-    """Return a column: its format and filter follow from ``kind``; ``definition`` adds AG Grid attributes."""
+    """Return a column: its format and filter follow from ``kind``; ``definition`` adds AG Grid attributes.
+
+    A figure may have a smaller line below it, the row's ``<field>_line``, and a reason, the row's ``<field>_why``,
+    which shows where the pointer rests on it.
+    """
     number = kind in _NUMBERS
     made: dict[str, Any] = {
         "field": field,
@@ -29,7 +39,8 @@ def column(field: str, header: str, kind: Kind = "text", **definition: Any) -> d
         "filter": "agNumberColumnFilter" if number else "agTextColumnFilter",
     }
     if number:
-        made |= {"type": "rightAligned", "valueFormatter": {"function": f"{kind}(params)"}}
+        shown = {"valueFormatter": {"function": f"{kind}(params)"}, "cellRenderer": "Figure"}
+        made |= {"type": "rightAligned", **shown}
     if kind in _CELLS:
         made["cellRenderer"] = _CELLS[kind]
     return made | definition
@@ -41,21 +52,20 @@ def grid(
     columns: Sequence[dict[str, Any]],
     rows: Sequence[Row],
     *,
-    row_id: str = "id",
+    listeners: Listeners = OPENS_ON_DOUBLE_CLICK,
     currency: str = "USD",
     height_px: int | None = None,
 ) -> html.Div:
     """Return a grid; update ``rowData`` of ``id``.
 
-    Each row may carry ``href``: Enter or a double click on the row opens it, and ``link`` columns show it.
-    ``row_id`` names the field that identifies a row, so that selection survives an update. Without
-    ``height_px`` the grid is as tall as its rows.
+    Each row has an ``id``, so that selection survives an update. It may carry ``href``: Enter opens it, as does what
+    ``listeners`` say, and ``link`` columns show it. Without ``height_px`` the grid is as tall as its rows.
     """
     drawn = dag.AgGrid(
         id=id,
         columnDefs=list(columns),
         rowData=[dict(row) for row in rows],
-        getRowId=f"params.data.{row_id}",
+        getRowId="params.data.id",
         defaultColDef={"flex": 1, "minWidth": 96, "sortable": True, "suppressHeaderFilterButton": True},
         dashGridOptions={
             "theme": {"function": "betonTheme(themeQuartz, agGrid)"},
@@ -63,8 +73,29 @@ def grid(
             "domLayout": "autoHeight" if height_px is None else "normal",
             "ensureDomOrder": True,
         },
-        eventListeners={"cellKeyDown": ["openRow(params)"], "rowDoubleClicked": ["openRow(params)"]},
+        eventListeners={event: list(calls) for event, calls in listeners.items()},
         className="b-grid",
         style={"height": None if height_px is None else f"{height_px}px"},
     )
     return html.Div(drawn, role="region", **aria(label=label))
+
+
+def endless_grid(
+    id: ids.Id,
+    label: str,
+    columns: Sequence[dict[str, Any]],
+    *,
+    listeners: Listeners = OPENS_ON_CLICK,
+    height_px: int,
+) -> html.Div:
+    """Return a grid that asks for its rows while it is scrolled, sorted or filtered, and keeps at most 500 of them.
+
+    Answer ``getRowsRequest`` of ``id`` with a ``getRowsResponse`` of ``rowData`` and ``rowCount``. One request is
+    under way at a time: Dash would drop the answer to the first of two. Rows open as those of ``grid`` do.
+    """
+    region = grid(id, label, columns, [], listeners=listeners, height_px=height_px)
+    drawn: Any = region.children
+    del drawn.rowData
+    drawn.rowModelType = "infinite"
+    drawn.dashGridOptions |= {"cacheBlockSize": 100, "maxBlocksInCache": 5, "maxConcurrentDatasourceRequests": 1}
+    return region

@@ -33,6 +33,7 @@ IconName = Literal[
     "play",
     "filter",
     "group",
+    "copy",
 ]
 
 

@@ -88,7 +88,10 @@ def drawn(client: FlaskClient, pathname: str, search: str = "") -> dict[str, Any
     return response
 
 
-@pytest.mark.parametrize("path", [*(f"/{name}" for name in PATHS), "/signals/none", "/nope", "/%3Cscript%3E"])
+@pytest.mark.parametrize(
+    "path",
+    [*(f"/{name}" for name in PATHS), "/signals/none", "/users/none", "/accounts/none", "/nope", "/%3Cscript%3E"],
+)
 def test_the_router_draws_every_address_complete(client: FlaskClient, path: str) -> None:
     answer = drawn(client, path)
     page = answer[ids.PAGE]["children"]["props"]

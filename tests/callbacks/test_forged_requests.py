@@ -238,10 +238,10 @@ def show(client: FlaskClient) -> Any:
     outputs += [{"id": ids.result(name), "property": prop} for name, prop in LEAVES.items()]
 
     def send(asked: Any = None, search: Any = "", shown: Any = None, pathname: Any = "/backtest") -> Answer:
-        changed = f"{ids.URL}.search" if asked is None else f"{ids.RUN}.data"
+        changed = f"{ids.BACKTEST_SEARCH}.data" if asked is None else f"{ids.RUN}.data"
         values = {
             f"{ids.RUN}.data": asked,
-            f"{ids.URL}.search": search,
+            f"{ids.BACKTEST_SEARCH}.data": search,
             f"{ids.URL}.pathname": pathname,
             f"{ids.result('run-id')}.children": shown,
         }

@@ -39,6 +39,7 @@ def asked(client: FlaskClient, outputs: list[tuple[str, str]], changed: str, **v
     wires = [f"{owner}.{prop}" for owner, prop in outputs]
     owner, prop = changed.split(".")
     search, pathname = ({"id": ids.URL, "property": each, "value": values[each]} for each in ("search", "pathname"))
+    newest = {"id": ids.DISCOVERY_NEWEST, "property": "data", "value": values.get("newest")}
     is_click = prop == "n_clicks"
     click = {"id": owner, "property": prop, "value": values.get("clicks")}
     body = {
@@ -46,7 +47,7 @@ def asked(client: FlaskClient, outputs: list[tuple[str, str]], changed: str, **v
         "outputs": [{"id": each, "property": of} for each, of in outputs]
         if len(wires) > 1
         else {"id": outputs[0][0], "property": outputs[0][1]},
-        "inputs": [click] if is_click else [search],
+        "inputs": [click] if is_click else [search, newest],
         "state": [search, pathname] if is_click else [pathname],
         "changedPropIds": [changed],
     }
@@ -55,6 +56,13 @@ def asked(client: FlaskClient, outputs: list[tuple[str, str]], changed: str, **v
 
 def filtered(client: FlaskClient, search: str, pathname: str = "/signals") -> Any:
     return asked(client, list(LEAVES), f"{ids.URL}.search", search=search, pathname=pathname)
+
+
+def test_a_discovery_that_ended_updates_the_list_within_the_filters_of_the_address(client: FlaskClient) -> None:
+    at = {"search": "?status=disabled", "pathname": "/signals", "newest": "r" * 32}
+    answer = asked(client, list(LEAVES), f"{ids.DISCOVERY_NEWEST}.data", **at).json["response"]
+    assert [row["name"] for row in answer[ids.SIGNALS_GRID]["rowData"]] == ["+Docs"]
+    assert ids.PAGE not in answer
 
 
 def exported(client: FlaskClient, search: str, clicks: int | None = 1) -> Any:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from scipy.stats import binom
 from typer.testing import CliRunner
 
 from beton import cli
@@ -18,20 +19,23 @@ from beton.config import Settings
 from beton.demo.company import write
 from beton.demo.sizes import CompanySize
 from beton.discovery.run import Question, Stopped, run
+from beton.discovery.shuffle import Shuffled
 from beton.errors import InputError
-from beton.model.discovery import DiscoveryResult, DiscoverySettings
+from beton.model.discovery import DiscoveryResult, DiscoverySettings, ShuffleTest
 from beton.model.evidence import Measured
 from beton.model.outcome import Outcome
 from beton.model.signal import from_dict
 from beton.services import Services
 from beton.services.discovery import DiscoveryRun
 from beton.services.measurement import GAP_DAYS
-from beton.warehouse.compile import seconds
-from beton.warehouse.landmark import Clock
+from beton.warehouse.compile import NEVER, seconds
+from beton.warehouse.core.frame import frame
+from beton.warehouse.landmark import NOT_AT_RISK, Clock
 from beton.warehouse.reader import Warehouse
 
-SMALL = DiscoverySettings(windows_days=(3, 14), activity_days=14, counts=(1, 2, 3, 5, 10))
+SMALL = DiscoverySettings(windows_days=(3, 14), activity_days=14, counts=(1, 2, 3, 5, 10), permutations=200)
 HORIZON_DAYS = 50
+WORLDS = 20
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +117,7 @@ def test_it_is_repeatable_and_its_json_is_whole(services: Services, found: Disco
 
     assert again.result.digest == found.result.digest
     assert DiscoveryResult.from_json(again.result.to_json()).digest == found.result.digest
-    for name in ("singles", "pairs"):
+    for name in ("singles", "pairs", "triples"):
         assert pq.read_table(again.folder / f"{name}.parquet").equals(pq.read_table(found.folder / f"{name}.parquet"))
 
 
@@ -142,17 +146,81 @@ def test_progress_only_grows_and_cancel_stops(company: Path) -> None:
     assert shares == sorted(shares)
 
 
-def test_shuffled_outcomes_give_nothing(company: Path) -> None:
-    asked = question(company)
-    signals = 0
-    for seed in range(5):
-        order = np.random.default_rng(seed).permutation(asked.core.users.t0_s.size)
-        waits = asked.core.users.won_account_s - asked.core.users.t0_s
-        shuffled = replace(asked.core.users, won_account_s=waits[order] + asked.core.users.t0_s)
-        result = run(replace(asked, core=replace(asked.core, users=shuffled)), lambda stage, share: None).result
-        signals += len(result.findings)
+@pytest.mark.slow
+def test_shuffled_worlds_list_next_to_nothing(services: Services) -> None:
+    tested = services.discovery.shuffle_test(SMALL, rounds=WORLDS, on_step=lambda stage, share: None)
 
-    assert signals <= 1
+    assert len(tested.listed) == WORLDS
+    assert tested.worlds <= binom.ppf(0.95, WORLDS, SMALL.fdr)
+
+
+def test_shuffling_keeps_months_and_takes_outcomes_apart_from_behaviour(company: Path) -> None:
+    asked = question(company)
+    rows = frame(asked.core, "user", asked.outcome, asked.clock_of(3))
+    one, again, other = (
+        shuffled(asked.core, "user", asked.outcome, asked.clock_of(14))
+        for shuffled in (Shuffled(rows, 0, 0), Shuffled(rows, 0, 0), Shuffled(rows, 0, 1))
+    )
+    real = frame(asked.core, "user", asked.outcome, asked.clock_of(14))
+
+    assert (one.outcome_at_s == again.outcome_at_s).all()
+    assert (one.outcome_at_s != other.outcome_at_s).any()
+    late = real.status != NOT_AT_RISK
+    assert (one.outcome_at_s == real.outcome_at_s)[late & real.converted].mean() < 0.2
+    for month in np.unique(rows.month).tolist():
+        waits = [np.sort((each.outcome_at_s - each.t0_s)[(rows.month == month)]) for each in (one, real)]
+        has_outcome = [wait[wait < NEVER // 2] for wait in waits]
+        assert has_outcome[0].tolist() == has_outcome[1].tolist()
+
+
+def test_threads_change_nothing_in_the_result(company: Path, found: DiscoveryRun) -> None:
+    one, two = (run(replace(question(company), threads=threads), lambda stage, share: None) for threads in (1, 2))
+
+    assert one.result.digest == two.result.digest
+    assert one.result.permutation is not None
+    assert one.result.permutation == two.result.permutation
+
+
+def test_every_finding_has_a_second_opinion(found: DiscoveryRun) -> None:
+    permuted = found.result.permutation
+
+    assert permuted is not None
+    assert (permuted.rounds, permuted.conditions) == (SMALL.permutations, 2)
+    assert permuted.candidates == found.result.family["all"]
+    assert permuted.log_p_5 is not None
+    for each in found.result.findings:
+        assert (each.fwer_p is None) == (each.conditions > 2)
+        if each.fwer_p is not None:
+            # On the threshold itself either side will do.
+            assert (each.fwer_p <= 0.05) == (each.log_p <= permuted.log_p_5 + 1e-9)
+    assert min(each.fwer_p for each in found.result.findings if each.fwer_p) == pytest.approx(1 / 201)
+
+
+def test_the_worker_runs_a_shuffle_test_once(company: Path, services: Services) -> None:
+    first, second = (services.discovery.request_shuffle(SMALL, rounds=2) for _ in range(2))
+    worker = build_worker(Settings(data_dir=company))
+
+    assert first.id == second.id
+    assert worker.run_once()
+    assert not worker.run_once()
+    job = services.discovery.shuffle_job()
+    assert job is not None
+    assert (job.id, job.status) == (first.id, "done")
+    assert job.result is not None
+    assert ShuffleTest.from_json(job.result).rounds == 2
+    assert services.discovery.job() != job
+    assert services.discovery.cancel_shuffle() is None
+
+
+def test_a_shuffle_test_of_nothing_is_refused_and_it_stops_when_told_to(company: Path, services: Services) -> None:
+    with pytest.raises(InputError, match="one or more"):
+        services.discovery.shuffle_test(SMALL, rounds=0, on_step=lambda stage, share: None)
+    seen: list[float] = []
+    with pytest.raises(Stopped):
+        services.discovery.shuffle_test(
+            SMALL, rounds=5, on_step=lambda stage, share: seen.append(share), should_stop=lambda: bool(seen)
+        )
+    assert seen == [0.0]
 
 
 def test_too_short_a_history_is_refused_with_a_way_out(company: Path) -> None:
@@ -174,7 +242,7 @@ def test_the_worker_runs_what_was_asked_for_once(company: Path, services: Servic
     assert job is not None
     assert (job.status, job.progress) == ("done", 1.0)
     assert job.result is not None
-    run_of_job = services.discovery.read(job.result["run_id"])
+    run_of_job = services.discovery_runs.read(job.result["run_id"])
     assert len(run_of_job.result.findings) == job.result["signals"]
 
 
@@ -197,6 +265,12 @@ def test_the_command_line_lists_and_switches_what_was_found(
     assert "disabled" in beton("signals", "disable", one["id"])
     assert found.id[:12] in beton("runs")
     assert "No discovery is waiting" in beton("discover", "--cancel")
+    assert "Shuffle test job" in beton("discover", "--shuffle", "3", "--queue")
+    assert "cancelled" in beton("discover", "--shuffle", "3", "--cancel")
+    shuffled = beton("discover", "--shuffle", "1", "--json")
+    assert json.loads(shuffled[shuffled.index("{") :])["listed"] == [0]
     text = run_text(found)
+    assert "200 rounds over" in text
+    assert "seed 0" in text
     assert all(each.name in text for each in found.result.findings)
     assert all(step.reason in text for step in found.result.funnel)

@@ -63,6 +63,28 @@ def test_filter_reload_clear_export_and_open(page: Page, demo_url: str, demo: Se
     expect(page).to_have_url(f"{demo_url}/signals/{made.id}")
 
 
+def test_every_choice_has_its_own_place_in_the_address(page: Page, demo_url: str) -> None:
+    page.goto(f"{demo_url}/signals")
+    query = ""
+    for label, value in (("Lift", "1.5"), ("Source", "PostHog"), ("Evidence", "1"), ("Thresholds", "any")):
+        page.get_by_label(label, exact=True).select_option(value)
+        query += f"{'&' if query else '?'}{label.lower()}={value}"
+        expect(page).to_have_url(f"{demo_url}/signals{query}")
+    page.reload()
+    for label, value in (("Evidence", "1"), ("Thresholds", "any")):
+        expect(page.get_by_label(label, exact=True)).to_have_value(value)
+
+
+def test_back_from_a_signal_leads_to_the_list_as_it_was(page: Page, demo_url: str) -> None:
+    page.goto(f"{demo_url}/signals?status=enabled")
+    page.locator(".signal-list a.grid-link").first.click()
+    expect(page).to_have_url(re.compile(r"/signals/sig_\w+$"))
+    expect(page.locator("#result-lift")).to_be_visible()
+    page.go_back()
+    expect(page.get_by_label("Status")).to_have_value("enabled")
+    expect(page.locator(".signal-list a.grid-link").first).to_be_visible()
+
+
 def test_the_chart_follows_the_filter_and_opens_signals(page: Page, demo_url: str) -> None:
     page.goto(f"{demo_url}/signals?q=onboarding&source=PostHog")
     names = page.locator(".signal-list a.grid-link")

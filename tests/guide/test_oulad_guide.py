@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -25,7 +27,7 @@ def beton(data_dir: Path, *arguments: str) -> Any:
     """Run a command of the guide and return its JSON document."""
     command = [sys.executable, "-m", "beton", *arguments, "--json"]
     environment = {**os.environ, "BETON_DATA_DIR": str(data_dir)}
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
@@ -85,3 +87,85 @@ def test_the_course_run_without_results_is_left_out_not_counted_as_failed(data_d
     report = beton(data_dir, "backtest", "docs/guide/oulad/active-15-days.yaml")
     funnel = {step["key"]: step["units"] for step in report["evidence"]["funnel"]}
     assert (funnel["at_risk"], funnel["mature"]) == (4_752, 4_387)
+
+
+@pytest.fixture(scope="module")
+def discovered(data_dir: Path) -> Any:
+    return beton(data_dir, "discover", "--holdout-from", "2013-10-01")
+
+
+def assert_written(lines: list[str]) -> None:
+    """Every line is in the guide; a failure shows all of them as they should be."""
+    guide = (GUIDE / "oulad.md").read_text(encoding="utf-8")
+    missing = [line for line in lines if line not in guide]
+    assert not missing, "the guide should say:\n" + "\n".join(lines)
+
+
+def test_discovery_learns_from_the_earlier_course_run_and_confirms_on_the_later(discovered: Any) -> None:
+    (first, *others) = discovered["cohorts"]
+    periods = [(period["start"], period["end"]) for period in (first["train"], first["holdout"])]
+    assert periods == [("2013-02-01", "2013-02-01"), ("2013-10-01", "2013-10-01")]
+    assert all((each["train"], each["purged"]) == (first["train"], 0) for each in others)
+    assert "no_purge" in [note["kind"] for note in discovered["notes"]]
+    levels = [each["rung"]["level"] for each in discovered["findings"]]
+    assert_written(
+        [
+            f"{first['train']['units']:,} students of February 2013, {first['train']['converted']:,} of whom passed",
+            f"{first['holdout']['units']:,} of October 2013, {first['holdout']['converted']:,} of whom passed",
+            f"tests {discovered['family']['all']:,} candidates",
+            f"lists {len(levels)} signals, of which {sum(level >= 2 for level in levels)} are confirmed "
+            f"and {sum(level >= 3 for level in levels)} survive adjustment",
+        ]
+    )
+
+
+def test_lifts_shrink_and_keep_their_direction_as_published(data_dir: Path, discovered: Any) -> None:
+    table = pq.read_table(data_dir / "runs" / discovered["id"] / "singles.parquet").to_pandas()
+
+    def lifts(period: str) -> Any:
+        hits, units = (
+            table[f"{period}_converted_with"],
+            table[f"{period}_converted_with"] + table[f"{period}_others_with"],
+        )
+        converted, others = table[f"{period}_converted"], table[f"{period}_others"]
+        return (hits / units) / ((converted - hits) / (converted + others - units))
+
+    earlier, later = lifts("train"), lifts("holdout")
+    strong = (table["q_all"] < 0.05) & (earlier > 1.2)
+    kept = int((later[strong] > 1).sum())
+    assert kept / strong.sum() > 0.95
+    assert later[strong].mean() < earlier[strong].mean()
+    assert_written(
+        [
+            f"| mean lift in the earlier run | about 2.4 | {earlier[strong].mean():.2f} |",
+            f"| mean lift of the same signals in the later run | about 1.5 | {later[strong].mean():.2f} |",
+            f"| keep their direction | all | {kept} of {strong.sum()} |",
+        ]
+    )
+
+
+def test_most_of_a_crude_behaviour_is_activity_as_published(discovered: Any) -> None:
+    behaviours = [each for each in discovered["findings"] if each["kind"] == "behaviour" and each["train"]["lift"] > 1]
+    adjusted = [each for each in behaviours if each["adjusted"] is not None]
+    crude, left = (float(np.median([each[key]["lift"] for each in adjusted])) for key in ("train", "adjusted"))
+    assert left < 1 + 0.3 * (crude - 1)
+    rows = [
+        f"| median lift of the listed behaviours, adjusted for activity | most vanish | {crude:.2f} before, "
+        f"{left:.2f} after |"
+    ]
+    rows.append(f"None of the {len(behaviours)} behaviours that raise the odds of passing survives it")
+    assert all(each["rung"]["level"] < 3 for each in behaviours)
+    for each in behaviours[:4]:
+        cells = [
+            each["name"],
+            *(interval(each[key]) for key in ("train", "held_out", "adjusted")),
+            each["rung"]["label"],
+        ]
+        rows.append(f"| {' | '.join(cells)} |")
+    assert_written(rows)
+
+
+def interval(estimate: Any) -> str:
+    if estimate is None:
+        return "–"
+    return f"{estimate['lift']:.2f} ({estimate['interval']['lower']:.2f}–{estimate['interval']['upper']:.2f})"

@@ -10,7 +10,7 @@ from sqlalchemy import insert
 from sqlalchemy.exc import IntegrityError
 
 from beton.errors import InputError
-from beton.jobs.queue import Jobs, LeaseLost
+from beton.jobs.queue import Jobs, LeaseLost, as_of
 from beton.records.database import Database
 from beton.records.rows import JobRecord
 from beton.records.tables import jobs as table
@@ -237,3 +237,37 @@ def test_a_result_that_is_not_json_leaves_the_job_running(jobs: Jobs, noon: date
     with pytest.raises(InputError, match=r"result\.lift"):
         jobs.finish(job.id, "ann", {"lift": float("nan")}, noon)
     assert jobs.read(job.id) == job
+
+
+@pytest.mark.parametrize("is_cancelled", [False, True])
+@pytest.mark.parametrize("attempts", [1, 2])
+def test_a_dead_job_reads_as_the_next_worker_leaves_it(
+    jobs: Jobs, noon: datetime, attempts: int, is_cancelled: bool
+) -> None:
+    job = jobs.enqueue("discovery", "a", {}, noon)
+    for n in range(attempts):
+        claimed(jobs, f"worker {n}", after(noon, n * (LEASE_S + 1)))
+    if is_cancelled:
+        jobs.request_cancel(job.id, noon)
+    running = jobs.read(job.id)
+    dead_at = after(noon, attempts * (LEASE_S + 1))
+    assert as_of(running, after(dead_at, -1)) == running, "its lease still holds"
+
+    seen = as_of(running, dead_at)
+    taken = jobs.claim("next", dead_at, LEASE_S)
+    if taken is None:
+        assert seen == jobs.read(job.id)
+        assert seen.status == ("cancelled" if is_cancelled else "interrupted")
+    else:
+        assert (seen.status, seen.progress, seen.lease_until, seen.attempts) == ("queued", 0.0, None, 1)
+        assert (taken.id, taken.attempts) == (job.id, 2)
+
+
+def test_who_asks_again_after_a_job_has_died_gets_a_fresh_one(jobs: Jobs, noon: datetime) -> None:
+    first = jobs.enqueue("discovery", "a", {}, noon)
+    for n in range(2):
+        claimed(jobs, f"worker {n}", after(noon, n * (LEASE_S + 1)))
+    dead_at = after(noon, 2 * (LEASE_S + 1))
+    assert jobs.enqueue("discovery", "a", {}, after(dead_at, -2)).id == first.id, "its lease still holds"
+    assert jobs.enqueue("discovery", "a", {}, dead_at).id != first.id
+    assert jobs.read(first.id).status == "interrupted"

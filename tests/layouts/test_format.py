@@ -117,3 +117,16 @@ def test_dates() -> None:
     assert format.month("2024-12") == format.month(last) == "Dec 2024"
     assert format.date_range("2024-01-01T00:00:00Z", last) == "1 Jan 2024 – 31 Dec 2024"
     assert format.date(None) == format.month(None) == format.date_time(None) == "–"
+
+
+def test_durations() -> None:
+    times = (0.04, 2.94, 9.94, 9.96, 59.4, 59.6, 725.2)
+    assert [format.duration(each) for each in times] == [
+        "0.0 s",
+        "2.9 s",
+        "9.9 s",
+        "10 s",
+        "59 s",
+        "1 min 0 s",
+        "12 min 5 s",
+    ]

@@ -77,7 +77,9 @@ def test_a_grid_is_given_names_of_functions_and_never_code() -> None:
     columns = [grids.column("lift", "Lift", "lift"), grids.column("name", "Signal", "link")]
     grid = by_id(grids.grid("g", "Signals", columns, [{"id": "s1", "name": "<b>", "lift": 4.2}]), "g")
     assert grid.columnDefs[0]["valueFormatter"] == {"function": "lift(params)"}
+    assert grid.columnDefs[0]["cellRenderer"] == "Figure"
     assert grid.columnDefs[1]["cellRenderer"] == "SignalLink"
+    assert grid.eventListeners["rowDoubleClicked"] == ["openRow(params)"]
     assert not hasattr(grid, "dangerously_allow_code")
     assert not getattr(grid, "enableEnterpriseModules", False)
 

@@ -34,7 +34,6 @@ from beton.stats.proportions import TwoByTwo
 from layouts import ids
 from layouts.backtest import backtest
 from layouts.result_view import LEAVES, Placed, leaves, result_view
-from layouts.signal_detail import _proof
 from store.draft import Draft
 
 HOSTILE = "<img src=x onerror=alert(1)> =cmd|' /C calc'!A0 \u202e\U0001f600"
@@ -196,12 +195,6 @@ def test_hostile_names_are_text() -> None:
     assert texts(result_view(values)).count(HOSTILE) == 2  # words and note; the page's head shows the title
     figures = repr([values[name] for name in values if name.endswith("-figure")])
     assert "onerror" not in figures, "user text in a chart would be read as plotly's HTML"
-
-
-@pytest.mark.parametrize("case", CASES)
-def test_signal_detail_draws_every_kind_of_result_without_doubled_ids(case: str) -> None:
-    found = placed(html.Div(_proof(report(CASES[case]), 1.5)))
-    assert [owner for owner, number in found.items() if number > 1] == []
 
 
 def test_a_place_without_a_result_is_empty_text() -> None:

@@ -6,13 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from beton.model.unit_facts import MOST_ID
 from layouts.routes import (
     BASE_PATH,
+    EVIDENCE,
     IDENTIFIER,
     LIFTS,
     MOST_CHARACTERS,
     STATUSES,
-    VERDICTS,
+    THRESHOLDS,
     Page,
     Route,
     SignalFilter,
@@ -20,19 +22,31 @@ from layouts.routes import (
     parse,
 )
 
+STRANGE_IDS = [
+    ".", "..", "~", "~~", "~.", "/", "//", "../x", "a/b", "a%2Fb", "%", "%2e", "?run=1", "#x", " ", "\x00", "\n", "+",
+    "'; DROP TABLE users; --", "<script>alert(1)</script>", "javascript:alert(1)", "ann@acme.example", "ünï",
+    "\U0001f600",
+]  # fmt: skip
 names = st.from_regex(IDENTIFIER, fullmatch=True)
+users = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=MOST_ID) | st.sampled_from(STRANGE_IDS)
 filters = st.builds(
     SignalFilter,
     status=st.sampled_from(["", *STATUSES]),
     lift=st.sampled_from(["", *LIFTS]),
     source=st.text(max_size=MOST_CHARACTERS),
-    verdict=st.sampled_from(["", *VERDICTS]),
+    evidence=st.sampled_from(["", *EVIDENCE]),
+    thresholds=st.sampled_from(["", *THRESHOLDS]),
     q=st.text(max_size=MOST_CHARACTERS),
 )
 routes = st.one_of(
-    st.sampled_from([page for page in Page if page not in (Page.NOT_FOUND, Page.SIGNAL)]).map(Route),
+    st.sampled_from(
+        [page for page in Page if page not in (Page.NOT_FOUND, Page.SIGNAL, Page.RUN, Page.USER, Page.ACCOUNT)]
+    ).map(Route),
     st.builds(Route, st.just(Page.SIGNAL), signal_id=names),
+    st.builds(Route, st.just(Page.RUN), run_id=names),
     st.builds(Route, st.just(Page.SIGNALS), filter=filters),
+    st.builds(Route, st.sampled_from([Page.USER, Page.ACCOUNT]), unit_id=users),
+    st.builds(Route, st.just(Page.PLAYBOOK), signal_id=st.none() | names),
     st.builds(Route, st.just(Page.BACKTEST), signal_id=st.none() | names, run_id=st.none() | names),
 )
 
@@ -83,6 +97,30 @@ def test_unknown_or_unusable_query_keys_are_ignored() -> None:
 def test_a_filtered_list_has_an_address_and_unknown_values_are_ignored() -> None:
     chosen = SignalFilter(status="enabled", lift="2", source="PostHog", q="pricing")
     assert href(Route(Page.SIGNALS, filter=chosen)) == "/signals?status=enabled&lift=2&source=PostHog&q=pricing"
-    assert parse("/signals", "?status=asleep&lift=9&verdict=Maybe&q=a+b&page=3").filter == SignalFilter(q="a b")
+    unknown = "?status=asleep&lift=9&evidence=9&thresholds=Maybe&q=a+b&page=3"
+    assert parse("/signals", unknown).filter == SignalFilter(q="a b")
     assert parse("/signals", f"?lift=3&q={'x' * (MOST_CHARACTERS + 1)}").filter == SignalFilter(lift="3")
     assert parse("/backtest", "?status=enabled") == Route(Page.BACKTEST)
+
+
+@pytest.mark.parametrize("user_id", STRANGE_IDS)
+def test_an_id_is_one_harmless_segment_of_the_address(user_id: str) -> None:
+    address = href(Route(Page.USER, unit_id=user_id))
+    segment = address.removeprefix("/users/")
+    assert not set(segment) - set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~%")
+    assert segment not in (".", "..")  # a browser would walk up, however they are written
+    assert parse(address) == parse(f"{address}/") == Route(Page.USER, unit_id=user_id)
+
+
+@pytest.mark.parametrize(
+    "path", ["/users", "/users/", "/accounts/", "/users/~", "/users/a/b", "/users/%ff", f"/users/{'x' * (MOST_ID + 1)}"]
+)
+def test_what_is_no_id_is_not_found(path: str) -> None:
+    assert parse(path).page is Page.NOT_FOUND
+
+
+def test_the_playbook_form_has_an_address_with_and_without_a_signal() -> None:
+    assert href(Route(Page.PLAYBOOK, signal_id="sig_001")) == "/playbooks/new?signal=sig_001"
+    assert href(Route(Page.PLAYBOOK)) == "/playbooks/new"
+    assert parse("/playbooks/new", "?signal=<b>") == Route(Page.PLAYBOOK)
+    assert parse("/playbooks", "?signal=sig_001") == Route(Page.PLAYBOOKS)

@@ -10,6 +10,7 @@ from test_signals_page import saved
 
 from beton.services.signals import SignalReport
 from layouts import ids
+from layouts.proof import SLOTS
 from layouts.signal_detail import signal_detail
 
 
@@ -23,7 +24,7 @@ def test_every_kind_of_result_is_drawn_with_ids_used_once(case: str) -> None:
 
     assert [owner for owner, number in found.items() if number > 1] == []
     assert {ids.DETAIL_STATUS, ids.DETAIL_TOGGLE_TEXT, ids.DETAIL_DOWNLOAD} <= set(found)
-    assert {str(ids.event("signal", intent, "sig_001")) for intent in ("toggle", "export")} <= set(found)
+    assert {str(ids.event("signal", intent, "sig_001")) for intent in ("toggle", "export", "yaml")} <= set(found)
 
 
 def test_a_signal_the_data_cannot_answer_says_why_and_can_still_be_switched() -> None:
@@ -32,6 +33,44 @@ def test_a_signal_the_data_cannot_answer_says_why_and_can_still_be_switched() ->
     assert f"'{HOSTILE}' is not in the data" in texts(page)
     assert str(ids.event("signal", "toggle", "sig_001")) in ids_of(page)
     assert ids.result("lift") not in ids_of(page)
+    assert ids.PROOF_OF not in ids_of(page)
+
+
+def test_the_proof_has_its_places_in_the_order_of_the_story_and_waits_in_them() -> None:
+    page = signal_detail(SignalReport(saved(), report(evidence()), None), 1.5)
+    order = [str(each.id) for each in inside(page) if hasattr(each, "id")]
+    story = [
+        ids.PROOF_BADGE, ids.DETAIL_YAML, ids.PROOF_LADDER, ids.result("users-with"), ids.result("lift"),
+        ids.PROOF_FIGURES, ids.CARRIERS_GRID, ids.PROOF_DOUBTS, ids.result("arr"), ids.result("accuracy-figure"),
+        ids.PROOF_STATISTICS,
+    ]  # fmt: skip
+
+    assert [order.index(each) for each in story] == sorted(order.index(each) for each in story)
+    assert set(SLOTS) <= set(order)
+    by_id = {str(each.id): each for each in inside(page) if hasattr(each, "id")}
+    assert by_id[ids.PROOF_OF].data == "sig_001"
+    assert by_id[ids.part(ids.PROOF_AGAIN, "box")].hidden
+    assert [each.to_plotly_json()["props"].get("aria-label") for each in inside(by_id[ids.PROOF_FIGURES])].count(
+        "Working out the proof"
+    ) == 1
+
+
+def test_confidence_is_said_by_the_proof_alone() -> None:
+    page = signal_detail(SignalReport(saved(), report(evidence()), None), 1.5)
+    assert "Confidence" not in texts(page)
+
+
+def test_the_actions_lead_where_they_say() -> None:
+    page = signal_detail(SignalReport(saved(), report(evidence()), None), 1.5)
+    links = {texts(each)[0]: each.href for each in inside(page) if type(each).__name__ == "A" and texts(each)}
+    copies = [
+        each.to_plotly_json()["props"].get("data-copy") for each in inside(page) if type(each).__name__ == "Button"
+    ]
+
+    assert links["Add to Rule"] == "/playbooks/new?signal=sig_001"
+    assert [each for each in copies if each] == [ids.DETAIL_YAML, "link"]
+    (code,) = [each for each in inside(page) if getattr(each, "id", None) == ids.DETAIL_YAML]
+    assert code.children == saved().definition.to_yaml()
 
 
 def test_a_refusal_shows_its_sentence_and_no_figures() -> None:
@@ -40,6 +79,7 @@ def test_a_refusal_shows_its_sentence_and_no_figures() -> None:
     assert "No eligible users carry this signal." in texts(page)
     assert ids.result("arr") not in ids_of(page)
     assert ids.result("funnel-figure") in ids_of(page)
+    assert not {ids.PROOF_OF, ids.PROOF_FIGURES} & set(ids_of(page))
 
 
 def test_demo_signals_say_so_and_others_do_not() -> None:

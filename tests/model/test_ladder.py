@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from beton.model.ladder import Climb, rung
+from beton.model.ladder import Climb, hidden_share, rung
 
 STRONG = Climb(
     measurable=True,
@@ -16,6 +16,7 @@ STRONG = Climb(
     held_out_limits=(1.6, 3.9),
     adjusted_lift=2.4,
     adjusted_limits=(1.8, 3.2),
+    unadjusted_lift=2.6,
 )
 
 
@@ -34,6 +35,9 @@ STRONG = Climb(
         ({"adjusted_limits": (0.98, 3.2)}, 2, "2.40x"),
         ({"adjusted_lift": None, "adjusted_limits": None}, 2, "Too few comparable"),
         ({"adjusted_lift": 0.7, "adjusted_limits": (0.5, 0.9)}, 2, "0.70x"),
+        ({"unadjusted_lift": 4.3}, 3, "Holds in later cohorts"),
+        ({"unadjusted_lift": 4.4}, 2, "down from 4.40x"),
+        ({"unadjusted_lift": 2.0}, 3, "Holds in later cohorts"),
     ],
 )
 def test_each_rung_needs_all_below_it(change: dict[str, object], level: int, words: str) -> None:
@@ -51,11 +55,22 @@ def test_harmful_signals_climb_the_same_ladder() -> None:
         held_out_limits=(0.3, 0.8),
         adjusted_lift=0.45,
         adjusted_limits=(0.3, 0.7),
+        unadjusted_lift=0.4,
     )
 
     assert rung(harmful).level == 3
     assert rung(replace(harmful, held_out_limits=(0.3, None))).level == 1
     assert rung(replace(harmful, adjusted_limits=(0.3, 1.0))).level == 2
+    assert rung(replace(harmful, unadjusted_lift=0.3)).level == 2
+
+
+@pytest.mark.parametrize(
+    ("lift", "adjusted", "share"), [(3.0, 2.0, 1.5), (2.0, 3.0, 1.0), (0.4, 0.5, 0.8), (0.5, 0.4, 1.0), (2.0, 2.0, 1.0)]
+)
+def test_what_is_hidden_counts_for_as_much_as_what_adjustment_took_away(
+    lift: float, adjusted: float, share: float
+) -> None:
+    assert hidden_share(lift, adjusted) == pytest.approx(share)
 
 
 def test_nothing_but_an_experiment_reaches_the_top() -> None:

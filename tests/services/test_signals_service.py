@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import math
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,6 @@ from journeys import Journeys
 from beton.errors import InputError
 from beton.model.signal import SignalDefinition, from_dict
 from beton.services import Services
-from beton.services.signals import LIST_COLUMNS, SignalReport
 
 
 def signal(**more: Any) -> SignalDefinition:
@@ -141,29 +139,3 @@ def test_the_export_of_a_signal_that_nobody_carries_has_a_header(imported: Servi
     _, text = imported.signals.export_csv(saved.id)
     assert text.startswith('"user_id","email"')
     assert text.count("\r\n") == 1
-
-
-def test_the_list_is_exported_as_raw_numbers_that_a_spreadsheet_cannot_run(imported: Services) -> None:
-    off = imported.signals.save(signal(name='=cmd|"/c calc"'))
-    imported.signals.set_enabled(off.id, False)
-    reports = [*imported.signals.reports(), SignalReport(off, None, "gone")]
-    name, text = imported.signals.list_csv(reports)
-    first, gone = csv.DictReader(io.StringIO(text))
-    measured = reports[0].measured
-    assert measured is not None
-
-    assert name == "beton-signals.csv"
-    assert list(first) == list(LIST_COLUMNS)
-    assert first["name"] == '\'=cmd|"/c calc"'
-    assert (first["units_with"], first["converted_with"], first["units_without"], first["converted_without"]) == (
-        "2",
-        "1",
-        "1",
-        "0",
-    )
-    assert (first["lift"], first["upper"], reports[0].lift) == ("inf", "inf", math.inf)
-    assert float(first["lower"]) == measured.lift_interval.lower
-    assert float(first["p_value"]) == measured.p_value
-    assert (first["status"], first["definition_hash"]) == ("disabled", off.definition.meaning_hash())
-    assert (gone["verdict"], gone["lift"], gone["units_with"], gone["leads_per_month"]) == ("Cannot tell", "", "", "")
-    assert imported.signals.list_csv([])[1].count("\r\n") == 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -46,6 +46,25 @@ def frame(core: Core, unit: Unit, outcome: Outcome, clock: Clock) -> Frame:
     owner = np.where(company >= 0, company, -1 - known) if shared else known
     _, cluster = np.unique(owner, return_inverse=True)
     t0_s, outcome_at_s = units.t0_s[known], _outcome_at_s(core, units, outcome, shared)[known]
+    return Frame(
+        known.astype(np.int32),
+        cluster.astype(np.int32),
+        units.month[known],
+        t0_s,
+        outcome_at_s,
+        *_judged(t0_s, outcome_at_s, clock),
+    )
+
+
+def with_outcomes(rows: Frame, outcome_at_s: NDArray[np.int64], clock: Clock) -> Frame:
+    """Return the cohort as it would be with other outcomes; ``clock`` is the one it was made with."""
+    status, converted = _judged(rows.t0_s, outcome_at_s, clock)
+    return replace(rows, outcome_at_s=outcome_at_s, status=status, converted=converted)
+
+
+def _judged(
+    t0_s: NDArray[np.int64], outcome_at_s: NDArray[np.int64], clock: Clock
+) -> tuple[NDArray[np.int8], NDArray[np.bool_]]:
     opens = t0_s + clock.landmark_s + clock.gap_s
     closes = opens + clock.horizon_s
     status = np.select(
@@ -53,15 +72,7 @@ def frame(core: Core, unit: Unit, outcome: Outcome, clock: Clock) -> Frame:
         [UNRECORDED, NOT_AT_RISK, IMMATURE],
         ELIGIBLE,
     )
-    return Frame(
-        known.astype(np.int32),
-        cluster.astype(np.int32),
-        units.month[known],
-        t0_s,
-        outcome_at_s,
-        status.astype(np.int8),
-        (outcome_at_s >= opens) & (outcome_at_s < closes),
-    )
+    return status.astype(np.int8), (outcome_at_s >= opens) & (outcome_at_s < closes)
 
 
 def _outcome_at_s(core: Core, units: Units, outcome: Outcome, shared: bool) -> NDArray[np.int64]:

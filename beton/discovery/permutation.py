@@ -1,0 +1,387 @@
+"""Westfall-Young: how small the smallest of all p-values gets when outcomes have nothing to do with behaviour.
+
+Outcomes are dealt out anew among the training units that signed up in the same month, so that calendar trends and
+every dependence between candidates stay as they are. A unit takes the whole outcome of another, its time included,
+and with it the landmarks at which the other was still at risk: one draw serves the cohorts of all landmarks at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from itertools import pairwise
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from beton.discovery.candidates import Candidates
+from beton.discovery.matrix import popcount
+from beton.discovery.mid_p import log_mid_p, log_probability
+from beton.discovery.search import Block, Search
+from beton.discovery.sweep import count_against, in_threads, runs_of_blocks
+from beton.model.discovery import DiscoverySettings, Permutation
+from beton.warehouse.landmark import NOT_AT_RISK, Clock
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+Words = NDArray[np.uint64]
+ClockOf = Callable[[float], Clock]
+
+LEVEL: Final = 0.05
+FEWEST_ROUNDS: Final = 100
+# Words looked at in all rounds together: about ten seconds on two cores.
+MOST_WORK: Final = 100_000_000_000
+_ROUND_OVERHEAD_WORDS: Final = 6
+_ROUNDS_PER_TASK: Final = 8
+_GLANCE: Final = 64
+# Only p-values below the first are worked out, unless a round has none; then those below the next.
+_LEVELS_LOG_P: Final = (float(np.log(1e-4)), float(np.log(1e-2)), 0.0)
+# Two ways to work out one p-value may differ in the last digits.
+_TIE: Final = 1e-9
+
+
+@dataclass(frozen=True)
+class MaxT:
+    """``minima`` (rounds,): smallest ln p of each round over ``candidates``, all of one ``depth`` or less."""
+
+    minima: Floats
+    depth: int
+    candidates: int
+
+    def fwer_p(self, log_p: Floats) -> Floats:
+        """Return the chance that any candidate at all comes out as strong, single-step: (b + 1) / (rounds + 1).
+
+        Westfall & Young (1993), Resampling-Based Multiple Testing, 2.6; the observed data count as one more round
+        (Phipson & Smyth 2010).
+        """
+        beaten = np.searchsorted(np.sort(self.minima), log_p + _TIE, side="right")
+        return np.asarray((beaten + 1) / (self.minima.size + 1), dtype=np.float64)
+
+    def facts(self) -> Permutation:
+        """Return what is kept of it."""
+        rank = int(LEVEL * (self.minima.size + 1))
+        threshold = float(np.sort(self.minima)[rank - 1]) if rank else None
+        return Permutation(self.minima.size, self.depth, self.candidates, threshold)
+
+
+class _World(NamedTuple):
+    """What one round needs. Units are those of the training period at risk at the first landmark, by signup month.
+
+    ``unit_bits`` (units, words of features); ``early``, ``converted``, ``immature`` (cohorts, units): what an outcome
+    means at each landmark; ``blocks`` (B, 3): cohort, end, first_new; ``carriers`` (F,) and, above the diagonal of
+    ``pairs`` (F, F), common carriers, or (0, 0) for singles alone.
+    """
+
+    unit_bits: Any
+    early: Any
+    converted: Any
+    immature: Any
+    blocks: Any
+    carriers: Any
+    pairs: Any
+    log_factorial: Any
+    min_units: int
+
+
+class _Limits(NamedTuple):
+    """Conversions above ``low`` and below ``high``, by carriers, have a usual p-value in a cohort of these margins.
+
+    A table nearer than ``nearest`` to what is expected is usual for any number of carriers, see ``_may_be_unusual``.
+    """
+
+    low: Any
+    high: Any
+    nearest: float
+    units: int
+    converted: int
+
+
+def max_t(
+    candidates: Candidates,
+    found: Search,
+    clock_of: ClockOf,
+    settings: DiscoverySettings,
+    *,
+    threads: int = 1,
+    on_progress: Callable[[float], None] | None = None,
+    should_stop: Callable[[], bool] | None = None,
+) -> MaxT | None:
+    """Deal outcomes out anew and keep the smallest p-value over all singles and pairs.
+
+    With too many pairs for ``settings.permutations`` rounds there are fewer, and below 100 the pairs stay out. The
+    same for any number of threads. None when no rounds are asked for; raises Stopped.
+    """
+    if not settings.permutations:
+        return None
+    units, starts = _units(found.blocks)
+    rounds, depth = _affordable(found.blocks, units.size, settings)
+    world = _world(candidates, found.blocks, clock_of, units, settings, depth)
+
+    @cache
+    def limits_of(units: int, converted: int, log_p: float) -> _Limits:
+        return _Limits(*_limits(units, converted, settings.min_units, log_p, world.log_factorial))
+
+    def one(chunk: range) -> Floats:
+        return np.array([_smallest(world, _deal(starts, settings.seed, each), limits_of) for each in chunk])
+
+    tasks = [range(at, min(at + _ROUNDS_PER_TASK, rounds)) for at in range(0, rounds, _ROUNDS_PER_TASK)]
+    minima = np.concatenate(list(in_threads(tasks, one, threads, on_progress, should_stop)))
+    return MaxT(minima, depth, found.singles.tested + (found.pairs.tested if depth > 1 else 0))
+
+
+def _units(made: Sequence[Block]) -> tuple[Ints, Ints]:
+    """Rows that take part, ordered by signup month, and where each month starts (with the end)."""
+    first = min(made, key=lambda each: each.cohort.landmark_days).cohort
+    rows = np.flatnonzero(first.train)
+    rows = rows[np.argsort(first.frame.month[rows], kind="stable")]
+    month = first.frame.month[rows]
+    return rows, np.r_[0, np.flatnonzero(month[1:] != month[:-1]) + 1, rows.size].astype(np.int64)
+
+
+def _affordable(made: Sequence[Block], units: int, settings: DiscoverySettings) -> tuple[int, int]:
+    """Return rounds and depth; by counting, not by the clock, so that a repeated run does the same."""
+    work = 0
+    for each in made:
+        new = each.end - each.first_new
+        words = each.bits.train_converted // 64 + (units - each.bits.train_units) // 64 + 2 + _ROUND_OVERHEAD_WORDS
+        work += (each.first_new * new + new * (new - 1) // 2) * words
+    rounds = min(settings.permutations, MOST_WORK // max(work, 1))
+    if rounds < min(FEWEST_ROUNDS, settings.permutations):
+        return settings.permutations, 1
+    return rounds, 2
+
+
+def _world(
+    candidates: Candidates,
+    made: Sequence[Block],
+    clock_of: ClockOf,
+    units: Ints,
+    settings: DiscoverySettings,
+    depth: int,
+) -> _World:
+    from scipy.special import gammaln
+
+    days = sorted({each.cohort.landmark_days for each in made})
+    cohorts = [next(each.cohort for each in made if each.cohort.landmark_days == day) for day in days]
+    clocks = [clock_of(day) for day in days]
+    closes = [clock.landmark_s + clock.gap_s + clock.horizon_s for clock in clocks]
+    columns = candidates.columns[:, units]
+    return _World(
+        unit_bits=_packed(columns.T),
+        early=np.array([each.frame.status[units] == NOT_AT_RISK for each in cohorts]),
+        converted=np.array([each.frame.converted[units] for each in cohorts]),
+        immature=np.array(
+            [
+                each.frame.t0_s[units] + close > clock.data_end_s
+                for each, clock, close in zip(cohorts, clocks, closes, strict=True)
+            ]
+        ),
+        blocks=np.array([[days.index(each.cohort.landmark_days), each.end, each.first_new] for each in made]),
+        carriers=columns.sum(axis=1),
+        pairs=_common(_packed(columns)) if depth > 1 else np.zeros((0, 0), dtype=np.int32),
+        log_factorial=gammaln(np.arange(units.size + 1) + 1.0),
+        min_units=settings.min_units,
+    )
+
+
+def _packed(rows: Bools) -> Words:
+    """Pack booleans (n, bits) into words (n, bits / 64, rounded up to whole blocks of eight)."""
+    padded = np.zeros((rows.shape[0], -(-rows.shape[1] // 512) * 512), dtype=bool)
+    padded[:, : rows.shape[1]] = rows
+    words: Words = np.packbits(padded, axis=1, bitorder="little").view(np.uint64)
+    return words
+
+
+def _common(words: Words) -> NDArray[np.int32]:
+    """Carriers of both features of each pair, above the diagonal."""
+    pairs = np.zeros((len(words), len(words)), dtype=np.int32)
+    runs, ends = runs_of_blocks(words, words.shape[1])
+    counts = np.zeros((2, len(words)), dtype=np.int64)
+    for i in range(len(words) - 1):
+        count_against(words[i], runs[ends[i] : ends[i + 1]], words.shape[1], words, i + 1, counts)
+        pairs[i, i + 1 :] = counts[0, i + 1 :]
+    return pairs
+
+
+def _deal(starts: Ints, seed: int, each: int) -> Ints:
+    """Return whose outcome each unit takes in one round: somebody's of its own month."""
+    random = np.random.default_rng([seed, each])
+    donor = np.arange(starts[-1])
+    for begin, end in pairwise(starts.tolist()):
+        random.shuffle(donor[begin:end])
+    return donor
+
+
+def _smallest(world: _World, donor: Ints, limits_of: Callable[[int, int, float], _Limits]) -> float:
+    """Smallest ln p of one round, 0 without any test."""
+    best = 0.0
+    for log_p in _LEVELS_LOG_P:
+        for cohort in range(len(world.early)):
+            out = world.immature[cohort] | world.early[cohort][donor]
+            hit = world.converted[cohort][donor] & ~out
+            limits = limits_of(int(donor.size - out.sum()), int(hit.sum()), log_p)
+            best = min(best, _minimum(world, cohort, np.flatnonzero(hit), np.flatnonzero(out), limits))
+        if best <= log_p:
+            break
+    return best
+
+
+@njit(cache=True, nogil=True)
+def _minimum(world: Any, cohort: Any, hit: Any, out: Any, limits: Any) -> Any:
+    """Smallest ln p in a cohort among the tables outside the limits, 0 without any.
+
+    ``hit``, ``out``: the units that convert, and those that do not belong to the cohort.
+    """
+    best = 0.0
+    hits, outs = _by_feature(world.unit_bits, hit), _by_feature(world.unit_bits, out)
+    a1 = _row_sums(hits)
+    n1 = world.carriers - _row_sums(outs)[: world.carriers.size]
+    for block in range(len(world.blocks)):
+        if world.blocks[block, 0] == cohort:
+            best = _best_single(world, block, a1, n1, limits, best)
+            if world.pairs.size:
+                best = _best_pair(world, block, hits, outs, n1, limits, best)
+    return best
+
+
+@njit(cache=True, nogil=True)
+def _best_single(world: Any, block: Any, a1: Any, n1: Any, limits: Any, best: Any) -> Any:
+    for f in range(world.blocks[block, 2], world.blocks[block, 1]):
+        if _is_unusual(a1[f], n1[f], world.min_units, limits):
+            best = _smaller(a1[f], n1[f], limits, world.log_factorial, best)
+    return best
+
+
+@njit(cache=True, nogil=True)
+def _best_pair(world: Any, block: Any, hits: Any, outs: Any, n1: Any, limits: Any, best: Any) -> Any:
+    end, first_new = world.blocks[block, 1], world.blocks[block, 2]
+    hit = np.empty(end, dtype=np.int64)
+    out = np.empty(end, dtype=np.int64)
+    for i in range(end):
+        if n1[i] <= world.min_units:
+            continue
+        start = max(i + 1, first_new)
+        a, both = hit[start:end], out[start:end]
+        _count_common(hits, i, start, end, a)
+        _count_common(outs, i, start, end, both)
+        pairs = world.pairs[i, start:end]
+        for j in range(both.size):
+            both[j] = pairs[j] - both[j]
+        for begin in range(0, a.size, _GLANCE):
+            stop = min(begin + _GLANCE, a.size)
+            if not _may_be_unusual(a[begin:stop], both[begin:stop], world.min_units, limits):
+                continue
+            for j in range(begin, stop):
+                if both[j] < min(n1[i], n1[start + j]) and _is_unusual(a[j], both[j], world.min_units, limits):
+                    best = _smaller(a[j], both[j], limits, world.log_factorial, best)
+    return best
+
+
+@njit(cache=True, nogil=True)
+def _smaller(a: Any, n: Any, limits: Any, log_factorial: Any, best: Any) -> Any:
+    """Return ln p of a table if that is smaller than ``best``. The probability of the table itself is no larger."""
+    if log_probability(a, n, limits.units, limits.converted, log_factorial) >= best:
+        return best
+    return min(best, log_mid_p(a, n, limits.units, limits.converted, log_factorial))
+
+
+@njit(cache=True, nogil=True)
+def _count_common(words: Any, i: Any, start: Any, end: Any, counts: Any) -> None:
+    """Common bits of feature i with the features from start to end; ``words`` (words, features)."""
+    for j in range(counts.size):
+        counts[j] = 0
+    for w in range(len(words)):
+        one = words[w, i]
+        # A slice of its own is what lets the compiler use vector instructions.
+        row = words[w, start:end]
+        for j in range(counts.size):
+            counts[j] += popcount(one & row[j])
+
+
+@njit(cache=True, nogil=True)
+def _is_unusual(a: Any, n: Any, min_units: Any, limits: Any) -> Any:
+    """Whether a table is to be tested, and outside the limits."""
+    if n < min_units or limits.units - n < min_units:
+        return False
+    return a <= limits.low[n] or a >= limits.high[n]
+
+
+@njit(cache=True, nogil=True)
+def _may_be_unusual(a: Any, both: Any, min_units: Any, limits: Any) -> Any:
+    """Whether some table may be unusual: a quick look at the squared distance from what is expected."""
+    units, converted = float(limits.units), float(limits.converted)
+    few = float(min_units)
+    found = 0
+    for j in range(a.size):
+        n = float(both[j])
+        distance = a[j] * units - n * converted
+        found += (n >= few) & (distance * distance >= limits.nearest * n * (units - n))
+    return found > 0
+
+
+@njit(cache=True, nogil=True)
+def _limits(units: Any, converted: Any, min_units: Any, log_p: Any, log_factorial: Any) -> Any:
+    """Work out which tables have a p-value above ``log_p``. Both limits only grow with the carriers."""
+    low = np.full(units + 1, -1, dtype=np.int64)
+    high = np.full(units + 1, converted + 1, dtype=np.int64)
+    nearest = np.inf
+    lower, upper = -1, 0
+    for n in range(min_units, units - min_units + 1):
+        expected = converted * n / units
+        upper = max(upper, int(np.ceil(expected)))
+        while upper <= min(n, converted) and log_mid_p(upper, n, units, converted, log_factorial) > log_p:
+            upper += 1
+        lower = max(lower, converted - (units - n) - 1)
+        while lower + 1 < expected and log_mid_p(lower + 1, n, units, converted, log_factorial) <= log_p:
+            lower += 1
+        low[n], high[n] = lower, upper
+        above = upper - expected if upper <= min(n, converted) else np.inf
+        below = expected - lower if lower >= max(0, converted - (units - n)) else np.inf
+        nearest = min(nearest, (min(above, below) * units) ** 2 / (n * (units - n)))
+    # A little less, for rounding.
+    return low, high, nearest * (1 - 1e-9), units, converted
+
+
+@njit(cache=True, nogil=True)
+def _row_sums(words: Any) -> Any:
+    total = np.zeros(words.shape[1], dtype=np.int64)
+    for row in words:
+        for f in range(total.size):
+            total[f] += popcount(row[f])
+    return total
+
+
+@njit(cache=True, nogil=True)
+def _by_feature(unit_bits: Any, units: Any) -> Any:
+    """Turn the rows of these units around: words of 64 units each, for every feature, (words, features)."""
+    words = np.zeros(((units.size + 63) // 64, unit_bits.shape[1] * 64), dtype=np.uint64)
+    square = np.empty(64, dtype=np.uint64)
+    for w in range(len(words)):
+        filled = min(units.size - w * 64, 64)
+        for part in range(unit_bits.shape[1]):
+            for k in range(64):
+                square[k] = unit_bits[units[w * 64 + k], part] if k < filled else np.uint64(0)
+            _transpose(square)
+            for k in range(64):
+                words[w, part * 64 + k] = square[k]
+    return words
+
+
+@njit(cache=True, nogil=True)
+def _transpose(square: Any) -> None:
+    """Transpose 64 words of 64 bits in place (Warren 2012, Hacker's Delight, 7-3), bit 0 first."""
+    width = 32
+    mask = np.uint64(0x00000000FFFFFFFF)
+    while width:
+        k = 0
+        while k < 64:
+            swapped = ((square[k] >> np.uint64(width)) ^ square[k + width]) & mask
+            square[k] ^= swapped << np.uint64(width)
+            square[k + width] ^= swapped
+            k = (k + width + 1) & ~width
+        width >>= 1
+        mask ^= mask << np.uint64(width)
