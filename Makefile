@@ -47,6 +47,7 @@ e2e: $(VENV)/dev.stamp ## flows in Chromium; CHROMIUM_PATH says where it is
 
 bench: $(VENV)/dev.stamp ## budgets as ratios to named peers; minutes
 	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks discovery
 
 screenshots: $(VENV)/dev.stamp ## the pictures of README and docs
 	$(BIN)/python docs/screenshots.py

@@ -21,6 +21,8 @@ from benchmarks.timing import Sample
 # Windows in days; the first is the warm-up. Landmarks differ, so all three charts change with every run.
 WINDOWS_DAYS: Final = (3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13)
 START_SECONDS: Final = 60
+DISCOVERIES: Final = 3
+CHROMIUM: Final = os.environ.get("CHROMIUM_PATH", "/usr/bin/chromium")
 FLAGS: Final = (
     "--headless",
     "--no-sandbox",
@@ -55,16 +57,53 @@ _CLICK_AND_WATCH: Final = """
 })
 """
 
+# Resolves with milliseconds from the click until the run is done, the list has rows and a frame was painted.
+_CLICK_AND_LIST: Final = """
+(limitMs) => new Promise((resolve, reject) => {
+  const state = () => document.querySelector('#discovery')?.dataset.state;
+  const rows = () => document.querySelectorAll('#signals-grid .ag-row').length;
+  let started = false;
+  const clicked = performance.now();
+  const look = () => {
+    started = started || ['queued', 'waiting', 'running'].includes(state());
+    if (started && ['failed', 'cancelled', 'interrupted'].includes(state())) reject(new Error(state()));
+    else if (started && state() === 'done' && rows() > 0) resolve(performance.now() - clicked);
+    else if (performance.now() - clicked > limitMs) reject(new Error(`still ${state()} after ${limitMs} ms`));
+    else requestAnimationFrame(look);
+  };
+  const button = document.querySelector('#discovery-run');
+  if (!button || button.disabled) { reject(new Error('no discovery can be started')); return; }
+  button.click();
+  requestAnimationFrame(look);
+})
+"""
+
 
 def click_to_result(workspace: Path) -> Sample:
     """Define ``onboarding_completed within N days`` on the Backtest page and run it once per window."""
     with _served(workspace) as address, sync_playwright() as playwright:
-        executable = os.environ.get("CHROMIUM_PATH", "/usr/bin/chromium")
-        browser = playwright.chromium.launch(executable_path=executable, args=list(FLAGS))
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
         try:
             page = browser.new_page(viewport={"width": 1280, "height": 1600})
             page.goto(f"{address}/backtest")
             return Sample.of(_run_all(page))
+        finally:
+            browser.close()
+
+
+def click_to_list(workspace: Path) -> list[float]:
+    """Run discoveries from the Signals page; return seconds from the click until each is done and the list is there."""
+    with _served(workspace) as address, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
+        try:
+            page = browser.new_page(viewport={"width": 1280, "height": 1600})
+            page.goto(f"{address}/signals")
+            taken = []
+            for _ in range(DISCOVERIES):
+                expect(page.locator("#discovery-run")).to_be_enabled(timeout=30_000)
+                page.wait_for_load_state("networkidle")
+                taken.append(float(page.evaluate(_CLICK_AND_LIST, 180_000)) / 1000)
+            return taken
         finally:
             browser.close()
 
