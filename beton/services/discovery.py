@@ -104,7 +104,7 @@ class Discovery:
         manifest, outcome = question.manifest, question.outcome
         answer = run(question, on_step, should_stop)
         run_id = uuid.uuid4().hex
-        tables.write(self._folder(run_id), answer.candidates, answer.search)
+        tables.write(self._folder(run_id), answer.candidates, answer.search, answer.result.priors)
         record = self._runs.add(
             run_id,
             answer.result.to_json(),

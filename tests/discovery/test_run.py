@@ -130,6 +130,20 @@ def test_the_family_counts_every_test(found: DiscoveryRun) -> None:
     assert counted == sorted(counted, reverse=True)
 
 
+def test_the_tables_say_of_a_finding_what_the_finding_says(found: DiscoveryRun) -> None:
+    rows = pq.read_table(found.folder / "singles.parquet").to_pylist()
+    of_condition = {json.dumps(json.loads(row["condition_1"]), sort_keys=True): row for row in rows}
+    singles = [each for each in found.result.findings if each.conditions == 1]
+
+    assert singles
+    for each in singles:
+        row = of_condition[json.dumps(each.definition["when"]["all"][0], sort_keys=True)]
+        assert row["lift"] == pytest.approx(each.train.lift)
+        assert row["shrunk_lift"] == pytest.approx(each.shrunk_lift)
+        assert 1 - row["lfsr"] == pytest.approx(each.confidence)
+        assert row["adjusted_lift"] == (each.adjusted and pytest.approx(each.adjusted.lift))
+
+
 def test_what_it_finds_is_saved_switched_off(services: Services, found: DiscoveryRun) -> None:
     by_hash = {each.definition.meaning_hash(): each for each in services.signals.all()}
 
