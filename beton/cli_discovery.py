@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from beton.model.outcome import Outcome
     from beton.records.rows import JobRecord
     from beton.services.discovery import Discovery, DiscoveryRun
-    from beton.services.signals import SignalReport
+    from beton.services.listing import Listed
 
 SignalId = Annotated[str, typer.Argument(metavar="SIGNAL", help="Its id, as `beton signals list` shows it.")]
 
@@ -97,19 +97,23 @@ def job_text(job: JobRecord | None) -> str:
 
 @signals.command("list")
 def list_(as_json: AsJson = False) -> None:
-    """List the saved signals with their lift on the current data."""
+    """List the saved signals with their evidence on the current data, the strongest first."""
     from beton.model import text
+    from beton.services.listing import listing
 
-    reports = open_services().signals.reports()
-    rows: list[tuple[str, ...]] = [("Id", "Signal", "Lift", "95%", "With", "Without", "Cohort", "Verdict", "Status")]
-    rows += [_signal_row(each) for each in reports]
-    shown = text.aligned(rows) if reports else "No signals yet: `beton discover` finds them."
-    print_result(shown, [_plain(each) for each in reports], as_json)
+    found = listing(open_services())
+    header = ("Id", "Signal", "Lift", "95%", "With", "Without", "Cohort", "Verdict", "rung", "held out", "Status")
+    rows: list[tuple[str, ...]] = [header, *(_signal_row(each) for each in found)]
+    shown = text.aligned(rows) if found else "No signals yet: `beton discover` finds them."
+    print_result(shown, [_plain(each) for each in found], as_json)
 
 
-def _signal_row(each: SignalReport) -> tuple[str, ...]:
+def _signal_row(row: Listed) -> tuple[str, ...]:
     from beton.cli_text import limits
     from beton.model import text
+
+    each, known = row.report, row.known
+    judged = ("–", "–") if known is None else (str(known.rung.level), _lift(known.held_out))
 
     status = "enabled" if each.signal.enabled else "disabled"
     if each.report is None:
@@ -123,7 +127,7 @@ def _signal_row(each: SignalReport) -> tuple[str, ...]:
         interval = "–" if measured is None else limits(measured.lift_interval, text.lift)
         period = text.date_range(*evidence.period) if evidence.period else "–"
         proof = (text.lift(each.lift), interval, *counts, period, each.report.reading.verdict.label)
-    return (each.signal.id, each.signal.definition.name, *proof, status)
+    return (each.signal.id, each.signal.definition.name, *proof, *judged, status)
 
 
 @signals.command()
@@ -181,12 +185,13 @@ def _outcome(name: str) -> Any:
     return Outcome.from_dict({"source": name} if name in SOURCES else {"source": "event", "event": name})
 
 
-def _plain(each: SignalReport) -> dict[str, Any]:
+def _plain(row: Listed) -> dict[str, Any]:
+    each = row.report
     signal = each.signal
     period = None if each.report is None else each.report.evidence.period
     known: dict[str, Any] = {"id": signal.id, "enabled": signal.enabled, "run_id": signal.run_id}
     known |= {"definition": signal.definition.to_dict(), "problem": each.problem}
-    return known | {"result": each.measured, "lift": each.lift, "period": period}
+    return known | {"result": each.measured, "lift": each.lift, "period": period, "brief": row.brief}
 
 
 def run_text(found: DiscoveryRun) -> str:

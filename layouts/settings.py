@@ -20,6 +20,7 @@ FIELDS = (
     "min_sample",
     "min_lift",
 )
+THRESHOLDS_NOTE = "The Signals list hides what discovery found below these, as long as nobody has enabled it."
 _ACV_SOURCES = [
     ("settings", "The amount above"),
     ("mean", "Mean amount of won deals"),
@@ -47,13 +48,13 @@ def settings(current: CompanySettings, version: int) -> html.Div:
         select(ids.setting("currency"), "Currency", list(CURRENCIES), at["currency"]),
     ]
     thresholds = [
-        typed("min_confidence", "Minimum confidence to show signal", (None, "%"), "Applies to discovered signals."),
+        typed("min_confidence", "Minimum confidence to show signal", (None, "%"), "Of the direction, for discovered signals."),
         typed("min_sample", "Minimum sample size", (None, "users"), "With fewer, the verdict is: not enough data."),
-        typed("min_lift", "Minimum lift", (None, "x"), "A signal is recommended from this lift on."),
+        typed("min_lift", "Minimum lift", (None, "x"), "Recommended from this lift on. Harmful ones count when as far below 1x."),
     ]
     return page(
         "Settings",
-        columns(card("Revenue Settings", revenue), card("Signal Thresholds", thresholds)),
+        columns(card("Revenue Settings", revenue), card("Signal Thresholds", thresholds, note=THRESHOLDS_NOTE)),
         html.Div(button(ids.SETTINGS_SAVE, "Save Settings", "primary"), className="button-row"),
         dcc.Store(id=ids.SETTINGS_VERSION, data=version),
         subtitle="Every verdict and projection follows these at once; nothing needs to run again.",
