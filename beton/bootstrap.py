@@ -66,7 +66,7 @@ def build_worker(settings: Settings) -> Worker:
 
     discovery = build_services(settings).discovery
     handlers: dict[str, Handler] = {JOB: discovery.work, SHUFFLE_JOB: discovery.work_shuffle}
-    return Worker(Jobs(_open_database(settings)), handlers)
+    return Worker(Jobs(_open_database(settings)), handlers, warm=discovery.warm)
 
 
 def _open_database(settings: Settings) -> Database:

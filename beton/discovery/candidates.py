@@ -12,6 +12,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from beton.discovery.occurrences import Seconds, Spans, active_days, kth_s, kth_s_by_value, rows_by_value
 from beton.model import conditions
 from beton.model.discovery import DiscoverySettings, Kind
 from beton.model.evidence import Note
@@ -59,16 +60,6 @@ class Candidates:
 
 
 @dataclass(frozen=True)
-class _Occurrences:
-    """Rows of one kind of event, sorted by user and time; ``position`` is the user's place among the units."""
-
-    position: NDArray[np.int64]
-    first: NDArray[np.int64]
-    end: NDArray[np.int64]
-    rel_s: NDArray[np.int32]
-
-
-@dataclass(frozen=True)
 class _Scope:
     """The data, each user's place among the units (-1 for none), the keys of the units, and the grid's settings."""
 
@@ -86,7 +77,7 @@ def candidates(core: Core, units: NDArray[np.int32], manifest: Manifest, setting
     enumerated = rare = twins = 0
     for feature, column in _grid(_Scope(core, position, units, settings), manifest):
         enumerated += 1
-        carriers = int(column.sum())
+        carriers = int(np.count_nonzero(column))
         if min(carriers, column.size - carriers) < settings.min_units:
             rare += 1
             continue
@@ -101,11 +92,12 @@ def candidates(core: Core, units: NDArray[np.int32], manifest: Manifest, setting
 def _grid(scope: _Scope, manifest: Manifest) -> Iterator[tuple[Feature, Bools]]:
     core = scope.core
     for code, event in enumerate(core.event_names):
-        rows = _of_event(core, code, scope.position)
-        yield from _counts(scope, event, (), rows)
-        yield from _absences(scope, event, rows)
+        spans = _of_event(core, code, scope.position)
+        reached_s = kth_s(spans, (1, *scope.settings.counts), scope.units.size)
+        yield from _counts(scope, event, (), reached_s[1:])
+        yield from _absences(scope, event, reached_s[0])
         for name, column in core.event_columns.items():
-            yield from _filtered(scope, code, name, column)
+            yield from _filtered(scope, event, spans, name, column)
     yield from _activity(scope)
     for info in manifest.properties:
         column_of = core.users.columns.get(info.name)
@@ -113,70 +105,53 @@ def _grid(scope: _Scope, manifest: Manifest) -> Iterator[tuple[Feature, Bools]]:
             yield from _traits(scope, info.name, column_of)
 
 
-def _of_event(core: Core, code: int, position: NDArray[np.int64]) -> _Occurrences:
+def _of_event(core: Core, code: int, position: NDArray[np.int64]) -> Spans:
     pairs = slice(int(core.event_pairs[code]), int(core.event_pairs[code + 1]))
     at = position[core.pair_user[pairs]]
     known = at >= 0
-    first = np.asarray(core.pair_zero[pairs], dtype=np.int64)[known]
-    end = np.asarray(core.pair_start[pairs.start + 1 : pairs.stop + 1], dtype=np.int64)[known]
-    return _Occurrences(at[known], first, end, core.rel_s)
+    first, end = core.pair_zero[pairs][known], core.pair_start[pairs.start + 1 : pairs.stop + 1][known]
+    return Spans(at[known], first, end, core.rel_s)
 
 
 def _counts(
-    scope: _Scope, event: str, where: Sequence[dict[str, Any]], rows: _Occurrences
+    scope: _Scope, event: str, where: Sequence[dict[str, Any]], reached_s: Seconds
 ) -> Iterator[tuple[Feature, Bools]]:
+    """``reached_s`` (counts, units): when each unit did it as often."""
     said = " and ".join(f"{each['property']} {each['value']}" for each in where)
     group = event if not where else f"{event} · {where[0]['property']} = {where[0]['value']}"
-    for count in scope.settings.counts:
-        reached = rows.end - rows.first >= count
-        at, place = rows.rel_s[rows.first[reached] + count - 1], rows.position[reached]
+    for count, at_s in zip(scope.settings.counts, reached_s, strict=True):
         for window in scope.settings.windows_days:
-            column = np.zeros(scope.units.size, dtype=bool)
-            column[place[at < window * DAY_S]] = True
             condition: dict[str, Any] = {"event": event}
             condition |= {"op": "completed"} if count == 1 else {"op": "count >=", "value": count}
             condition["within_days"] = window
             if where:
                 condition["where"] = list(where)
             name = f"{event}{f' ({said})' if said else ''} {times(count) if count == 1 else f'{count}+ times'}"
-            yield Feature(condition, window, group, "behaviour", f"{name} in {_days(window)}"), column
+            yield Feature(condition, window, group, "behaviour", f"{name} in {_days(window)}"), at_s < window * DAY_S
 
 
-def _absences(scope: _Scope, event: str, rows: _Occurrences) -> Iterator[tuple[Feature, Bools]]:
-    some = rows.end > rows.first
-    at, place = rows.rel_s[rows.first[some]], rows.position[some]
+def _absences(scope: _Scope, event: str, first_s: Seconds) -> Iterator[tuple[Feature, Bools]]:
     for window in scope.settings.windows_days:
-        column = np.ones(scope.units.size, dtype=bool)
-        column[place[at < window * DAY_S]] = False
         condition = {"event": event, "op": "not completed", "within_days": window}
-        yield Feature(condition, window, event, "behaviour", f"No {event} in {_days(window)}"), column
+        feature = Feature(condition, window, event, "behaviour", f"No {event} in {_days(window)}")
+        yield feature, first_s >= window * DAY_S
 
 
-def _filtered(scope: _Scope, code: int, name: str, column: Column) -> Iterator[tuple[Feature, Bools]]:
+def _filtered(scope: _Scope, event: str, spans: Spans, name: str, column: Column) -> Iterator[tuple[Feature, Bools]]:
     """Event where property = value, for the values seen most often in that event."""
     if column.kind != "text":
         return
-    core, position, settings = scope.core, scope.position, scope.settings
-    pairs = slice(int(core.event_pairs[code]), int(core.event_pairs[code + 1]))
-    first, last = int(core.pair_start[pairs.start]), int(core.pair_start[pairs.stop])
-    codes = column.values[first:last]
-    users = np.repeat(core.pair_user[pairs], np.diff(core.pair_start[pairs.start : pairs.stop + 1]))
-    at, known = position[users], codes >= 0
-    known &= (at >= 0) & (core.rel_s[first:last] >= 0)
-    if not known.any():
-        return
-    seen = np.bincount(codes[known], minlength=len(column.words))
+    settings = scope.settings
+    seen = rows_by_value(spans, column.values, len(column.words))
     common = np.argsort(-seen, kind="stable")[: settings.max_values]
-    for value in common[seen[common] >= settings.min_units].tolist():
-        chosen = np.flatnonzero(known & (codes == value))
-        rows = _grouped(at[chosen], core.rel_s[first:last][chosen])
+    common = common[seen[common] >= settings.min_units]
+    if not common.size:
+        return
+    before_s = max(settings.windows_days, default=0) * DAY_S
+    reached_s = kth_s_by_value(spans, column.values, common, settings.counts, before_s, scope.units.size)
+    for value, by_count in zip(common.tolist(), reached_s, strict=True):
         where = [{"property": name, "op": "=", "value": column.words[value]}]
-        yield from _counts(scope, core.event_names[code], where, rows)
-
-
-def _grouped(at: NDArray[np.int64], rel_s: NDArray[np.int32]) -> _Occurrences:
-    starts = np.flatnonzero(np.r_[True, at[1:] != at[:-1]])
-    return _Occurrences(at[starts], starts, np.r_[starts[1:], at.size], rel_s)
+        yield from _counts(scope, event, where, by_count)
 
 
 def _activity(scope: _Scope) -> Iterator[tuple[Feature, Bools]]:
@@ -196,15 +171,6 @@ def _activity(scope: _Scope) -> Iterator[tuple[Feature, Bools]]:
             condition = {"event": "*", "op": "active weeks >=", "value": least, "within_days": window}
             name = f"Active in {least}+ weeks of the first {window // WEEK_DAYS}"
             yield Feature(condition, window, ACTIVITY, "behaviour", name), weeks >= least
-
-
-def active_days(core: Core, position: NDArray[np.int64], units: int, days: int) -> Bools:
-    """Return whether each unit did anything on each of its first ``days`` days, shape (units, days)."""
-    active = np.zeros((units, days), dtype=bool)
-    users = np.repeat(core.pair_user, np.diff(core.pair_start))
-    inside = (core.rel_s >= 0) & (core.rel_s < days * DAY_S) & (position[users] >= 0)
-    active[position[users[inside]], core.rel_s[inside] // DAY_S] = True
-    return active
 
 
 def _traits(scope: _Scope, name: str, column: Column) -> Iterator[tuple[Feature, Bools]]:

@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from beton.discovery.candidates import active_days
+from beton.discovery.occurrences import active_days, events_before
 from beton.errors import InputError
 from beton.model.discovery import DiscoverySettings, LandmarkCohort, Period
 from beton.model.outcome import Outcome, Unit
@@ -122,18 +122,18 @@ def cohort(
             f"Only {int(rows.converted[train].sum())} conversions to learn from; discovery needs {MIN_CONVERSIONS}: "
             "import more history, or choose a more common outcome."
         )
-    activity = _events_before(core, rows, clock.landmark_s)
-    return Cohort(landmark_days, rows, train, holdout, activity, strata(core, rows, activity, landmark_days), purge_s)
+    position = np.full(core.users.t0_s.size, -1, dtype=np.int64)
+    position[rows.unit] = np.arange(rows.unit.size)
+    activity = events_before(core, position, rows.unit.size, clock.landmark_s)
+    days = active_days(core, position, rows.unit.size, landmark_days).sum(axis=1)
+    return Cohort(landmark_days, rows, train, holdout, activity, strata(core, rows, activity, days), purge_s)
 
 
-def strata(core: Core, rows: Frame, activity: NDArray[np.int64], landmark_days: int) -> NDArray[np.int64]:
+def strata(core: Core, rows: Frame, activity: NDArray[np.int64], days: NDArray[np.int64]) -> NDArray[np.int64]:
     """Code events x active days x signup quarter x account size, in bands, as one integer per row, dense from 0.
 
     Two measures of activity, because either alone leaves some of it: many events on one day are not many days.
     """
-    position = np.full(core.users.t0_s.size, -1, dtype=np.int64)
-    position[rows.unit] = np.arange(rows.unit.size)
-    days = active_days(core, position, rows.unit.size, landmark_days).sum(axis=1)
     quarter = rows.month // 100 * 4 + (rows.month % 100 - 1) // MONTHS_PER_QUARTER
     bands = (
         activity_band(activity),
@@ -172,16 +172,6 @@ def _size_band(core: Core, rows: Frame) -> NDArray[np.int64]:
     own = keys[rows.unit]
     seen = np.where(own >= 0, users[np.maximum(own, 0)] if users.size else 0, 0)
     return np.minimum(seen, len(SIZE_EDGES) + 1)
-
-
-def _events_before(core: Core, rows: Frame, landmark_s: int) -> NDArray[np.int64]:
-    total = np.zeros(core.users.t0_s.size, dtype=np.int64)
-    inside = (core.rel_s >= 0) & (core.rel_s < landmark_s)
-    # Sums over each pair's rows by differences of a running total: no copy of the user per row is needed.
-    running = np.concatenate(([0], np.cumsum(inside, dtype=np.int64)))
-    per_pair = running[core.pair_start[1:]] - running[core.pair_start[:-1]]
-    np.add.at(total, core.pair_user, per_pair)
-    return total[rows.unit]
 
 
 def _period(rows: Frame, member: Bools) -> Period:

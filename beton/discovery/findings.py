@@ -53,14 +53,18 @@ def findings(setting: Setting, kept: Sequence[Kept]) -> list[Finding]:
     """Return the signals with held-out confirmation (Benjamini-Hochberg over all of them) and adjustment."""
     held_p = np.array([held_out_log_p(each.entry.holdout) for each in kept])
     held_q = benjamini_hochberg(held_p)
-    return [_finding(setting, each, float(p), float(q)) for each, p, q in zip(kept, held_p, held_q, strict=True)]
+    train = estimates([each.entry.train for each in kept])
+    held_out = estimates([each.entry.holdout for each in kept])
+    confirmed = zip(train, held_out, held_p.tolist(), held_q.tolist(), strict=True)
+    return [_finding(setting, each, *figures) for each, figures in zip(kept, confirmed, strict=True)]
 
 
-def _finding(setting: Setting, each: Kept, held_p: float, held_q: float) -> Finding:
+def _finding(
+    setting: Setting, each: Kept, train: Estimate, held_out: Estimate, held_p: float, held_q: float
+) -> Finding:
     entry = each.entry
     features = [setting.candidates.features[at] for at in entry.features]
     definition, prior = setting.definition(entry.features), setting.priors[len(features)]
-    train, held_out = estimate(entry.train), estimate(entry.holdout)
     adjusted = adjusted_lift(entry)
     shrunk = prior.posterior(*log_ratio(*_columns(entry.train)))
     ratio = clustered(entry, entry.cohort.frame.eligible)
@@ -182,7 +186,8 @@ def _lead_time_days(core: Core, entry: Entry, definition: SignalDefinition) -> f
     hits = rows.eligible & rows.converted & entry.units
     if not hits.any():
         return None
-    matched = match_s(core, definition, entry.cohort.landmark_days * DAY_S)[rows.unit[hits]]
+    carriers = rows.unit[hits]
+    matched = match_s(core, definition, entry.cohort.landmark_days * DAY_S, carriers)[carriers]
     return float(np.median(rows.outcome_at_s[hits] - rows.t0_s[hits] - matched)) / DAY_S
 
 

@@ -103,10 +103,11 @@ def singles(matrix: BitMatrix) -> Integers:
     return intersections(matrix, every, every)
 
 
-def intersections(matrix: BitMatrix, first: Integers, second: Integers) -> Integers:
-    """Return the units that carry both candidates of each pair by group, (len(first), 4)."""
-    counts = np.empty((len(first), 4), dtype=np.int64)
-    _intersections(matrix.words, matrix.groups, first.astype(np.int64), second.astype(np.int64), counts)
+def intersections(matrix: BitMatrix, first: NDArray[Any], second: NDArray[Any], *, first_group: int = 0) -> Integers:
+    """Return the units that carry both candidates of each pair by group, (len(first), 4 - first_group)."""
+    counts = np.empty((len(first), 4 - first_group), dtype=np.int64)
+    groups = matrix.groups[first_group:]
+    _intersections(matrix.words, groups, first.astype(np.int64), second.astype(np.int64), counts)
     return counts
 
 
@@ -138,7 +139,7 @@ def _pack(columns: Any, slot_row: Any, words: Any) -> None:
 @njit(cache=True, nogil=True)
 def _intersections(words: Any, groups: Any, first: Any, second: Any, counts: Any) -> None:
     for pair in range(len(first)):
-        for group in range(4):
+        for group in range(counts.shape[1]):
             one = words[first[pair], groups[group] : groups[group + 1]]
             other = words[second[pair], groups[group] : groups[group + 1]]
             total = 0

@@ -37,7 +37,8 @@ FEWEST_ROUNDS: Final = 100
 MOST_WORK: Final = 100_000_000_000
 _ROUND_OVERHEAD_WORDS: Final = 6
 _ROUNDS_PER_TASK: Final = 8
-_GLANCE: Final = 64
+# Features whose bits one word of a unit holds; they are counted and looked at together.
+_CHUNK: Final = 64
 # Only p-values below the first are worked out, unless a round has none; then those below the next.
 _LEVELS_LOG_P: Final = (float(np.log(1e-4)), float(np.log(1e-2)), 0.0)
 # Two ways to work out one p-value may differ in the last digits.
@@ -71,9 +72,11 @@ class MaxT:
 class _World(NamedTuple):
     """What one round needs. Units are those of the training period at risk at the first landmark, by signup month.
 
-    ``unit_bits`` (units, words of features); ``early``, ``converted``, ``immature`` (cohorts, units): what an outcome
-    means at each landmark; ``blocks`` (B, 3): cohort, end, first_new; ``carriers`` (F,) and, above the diagonal of
-    ``pairs`` (F, F), common carriers, or (0, 0) for singles alone.
+    Features have slots, see ``_slots``. ``unit_bits`` (units, chunks): bits of slots; ``early``, ``converted``,
+    ``immature`` (cohorts, units): what an outcome means at each landmark; ``blocks`` (B, 3): cohort and the slots that
+    are new in it; ``carriers`` (slots,); ``known`` (cohorts,): chunks up to the last new slot. ``tiles`` (T, 2): a slot
+    and a chunk of others with which it makes pairs, those of a cohort from ``first_tile`` to the next; ``pairs``
+    (T, 64): common carriers, 0 for what is never tested.
     """
 
     unit_bits: Any
@@ -82,15 +85,17 @@ class _World(NamedTuple):
     immature: Any
     blocks: Any
     carriers: Any
+    known: Any
+    tiles: Any
+    first_tile: Any
     pairs: Any
     log_factorial: Any
     min_units: int
 
 
 class _Limits(NamedTuple):
-    """Conversions above ``low`` and below ``high``, by carriers, have a usual p-value in a cohort of these margins.
-
-    A table nearer than ``nearest`` to what is expected is usual for any number of carriers, see ``_may_be_unusual``.
+    """Conversions above ``low`` and below ``high``, by carriers, have a usual p-value in a cohort of these margins, as
+    have too few units. A table nearer than ``nearest`` to what is expected is usual for any number of carriers.
     """
 
     low: Any
@@ -156,36 +161,49 @@ def _affordable(made: Sequence[Block], units: int, settings: DiscoverySettings) 
 
 
 def _world(
-    candidates: Candidates,
-    made: Sequence[Block],
-    clock_of: ClockOf,
-    units: Ints,
-    settings: DiscoverySettings,
-    depth: int,
+    pool: Candidates, made: Sequence[Block], clock_of: ClockOf, units: Ints, settings: DiscoverySettings, depth: int
 ) -> _World:
     from scipy.special import gammaln
 
     days = sorted({each.cohort.landmark_days for each in made})
     cohorts = [next(each.cohort for each in made if each.cohort.landmark_days == day) for day in days]
     clocks = [clock_of(day) for day in days]
-    closes = [clock.landmark_s + clock.gap_s + clock.horizon_s for clock in clocks]
-    columns = candidates.columns[:, units]
+    latest_s = [clock.data_end_s - clock.landmark_s - clock.gap_s - clock.horizon_s for clock in clocks]
+    slots = _slots(made, pool.columns[:, units].sum(axis=1))
+    columns = pool.columns[np.ix_(slots, units)] & (slots >= 0)[:, None]
+    cohort = np.array([days.index(each.cohort.landmark_days) for each in made])
+    news = [np.flatnonzero((slots >= each.first_new) & (slots < each.end)) for each in made]
+    of_blocks = np.array([[at, new[0], new[-1] + 1] for at, new in zip(cohort, news, strict=True)])
+    common = _common(_packed(columns), settings.min_units) if depth > 1 else np.zeros((0, slots.size), np.int32)
+    tiles = [_tiles(common, of_blocks[cohort == each]) for each in range(len(days))]
     return _World(
         unit_bits=_packed(columns.T),
         early=np.array([each.frame.status[units] == NOT_AT_RISK for each in cohorts]),
         converted=np.array([each.frame.converted[units] for each in cohorts]),
-        immature=np.array(
-            [
-                each.frame.t0_s[units] + close > clock.data_end_s
-                for each, clock, close in zip(cohorts, clocks, closes, strict=True)
-            ]
-        ),
-        blocks=np.array([[days.index(each.cohort.landmark_days), each.end, each.first_new] for each in made]),
+        immature=np.array([each.frame.t0_s[units] > last for each, last in zip(cohorts, latest_s, strict=True)]),
+        blocks=of_blocks,
         carriers=columns.sum(axis=1),
-        pairs=_common(_packed(columns)) if depth > 1 else np.zeros((0, 0), dtype=np.int32),
+        known=np.array([-(-of_blocks[cohort == each, 2].max() // _CHUNK) for each in range(len(days))]),
+        tiles=np.concatenate([each for each, _ in tiles]),
+        first_tile=np.cumsum([0, *(len(each) for each, _ in tiles)]),
+        pairs=np.concatenate([each for _, each in tiles]),
         log_factorial=gammaln(np.arange(units.size + 1) + 1.0),
         min_units=settings.min_units,
     )
+
+
+def _slots(made: Sequence[Block], carriers: Ints) -> Ints:
+    """Return the feature of each slot, -1 for none: by window, then by carriers, each window in chunks of its own.
+
+    So the rare features of a window are together: most of their chunks make no pair with enough units.
+    """
+    bounds = sorted({0, *(each.first_new for each in made), *(each.end for each in made)})
+    parts = []
+    for begin, end in pairwise(bounds):
+        own = np.full(-(-(end - begin) // _CHUNK) * _CHUNK, -1)
+        own[: end - begin] = begin + np.argsort(-carriers[begin:end], kind="stable")
+        parts.append(own)
+    return np.concatenate(parts)
 
 
 def _packed(rows: Bools) -> Words:
@@ -196,15 +214,30 @@ def _packed(rows: Bools) -> Words:
     return words
 
 
-def _common(words: Words) -> NDArray[np.int32]:
-    """Carriers of both features of each pair, above the diagonal."""
+def _common(words: Words, min_units: int) -> NDArray[np.int32]:
+    """Carriers of both features of each pair, above the diagonal; 0 for pairs that no outcomes make a candidate."""
     pairs = np.zeros((len(words), len(words)), dtype=np.int32)
     runs, ends = runs_of_blocks(words, words.shape[1])
     counts = np.zeros((2, len(words)), dtype=np.int64)
+    carriers = np.bitwise_count(words).sum(axis=1)
     for i in range(len(words) - 1):
         count_against(words[i], runs[ends[i] : ends[i + 1]], words.shape[1], words, i + 1, counts)
-        pairs[i, i + 1 :] = counts[0, i + 1 :]
+        both = counts[0, i + 1 :]
+        possible = (both >= min_units) & (both < np.minimum(carriers[i], carriers[i + 1 :]))
+        pairs[i, i + 1 :] = np.where(possible, both, 0)
     return pairs
+
+
+def _tiles(common: NDArray[np.int32], blocks: Ints) -> tuple[Ints, NDArray[np.int32]]:
+    """Return slots and chunks that have pairs with enough units, and these pairs (tiles, 64), in blocks of a cohort."""
+    tiles, pairs = [np.zeros((0, 2), dtype=np.int64)], [np.zeros((0, _CHUNK), dtype=np.int32)]
+    for _, begin, end in blocks.tolist():
+        chunks = -(-(end - begin) // _CHUNK)
+        part = common[:end, begin : begin + chunks * _CHUNK].reshape(min(end, len(common)), chunks, _CHUNK)
+        slot, chunk = np.nonzero(part.any(axis=2))
+        tiles.append(np.column_stack([slot, begin // _CHUNK + chunk]))
+        pairs.append(part[slot, chunk])
+    return np.concatenate(tiles), np.concatenate(pairs)
 
 
 def _deal(starts: Ints, seed: int, each: int) -> Ints:
@@ -237,47 +270,39 @@ def _minimum(world: Any, cohort: Any, hit: Any, out: Any, limits: Any) -> Any:
     ``hit``, ``out``: the units that convert, and those that do not belong to the cohort.
     """
     best = 0.0
-    hits, outs = _by_feature(world.unit_bits, hit), _by_feature(world.unit_bits, out)
-    a1 = _row_sums(hits)
-    n1 = world.carriers - _row_sums(outs)[: world.carriers.size]
+    known = world.known[cohort]
+    hits, outs = _by_feature(world.unit_bits, hit, known), _by_feature(world.unit_bits, out, known)
+    a1 = _carriers(hits)
+    n1 = world.carriers[: a1.size] - _carriers(outs)
     for block in range(len(world.blocks)):
         if world.blocks[block, 0] == cohort:
-            best = _best_single(world, block, a1, n1, limits, best)
-            if world.pairs.size:
-                best = _best_pair(world, block, hits, outs, n1, limits, best)
-    return best
+            for f in range(world.blocks[block, 1], world.blocks[block, 2]):
+                if not limits.low[n1[f]] < a1[f] < limits.high[n1[f]]:
+                    best = _smaller(a1[f], n1[f], limits, world.log_factorial, best)
+    return _best_pair(world, cohort, hits, outs, n1, limits, best)
 
 
 @njit(cache=True, nogil=True)
-def _best_single(world: Any, block: Any, a1: Any, n1: Any, limits: Any, best: Any) -> Any:
-    for f in range(world.blocks[block, 2], world.blocks[block, 1]):
-        if _is_unusual(a1[f], n1[f], world.min_units, limits):
-            best = _smaller(a1[f], n1[f], limits, world.log_factorial, best)
-    return best
-
-
-@njit(cache=True, nogil=True)
-def _best_pair(world: Any, block: Any, hits: Any, outs: Any, n1: Any, limits: Any, best: Any) -> Any:
-    end, first_new = world.blocks[block, 1], world.blocks[block, 2]
-    hit = np.empty(end, dtype=np.int64)
-    out = np.empty(end, dtype=np.int64)
-    for i in range(end):
-        if n1[i] <= world.min_units:
+def _best_pair(world: Any, cohort: Any, hits: Any, outs: Any, n1: Any, limits: Any, best: Any) -> Any:
+    # No array is sliced in here: a reference counted in every tile, by all threads, takes longer than the tile.
+    tiles, pairs, min_units = world.tiles, world.pairs, world.min_units
+    low, high, units, converted, nearest = limits.low, limits.high, limits.units, limits.converted, limits.nearest
+    a, both = np.empty(_CHUNK, dtype=np.int64), np.empty(_CHUNK, dtype=np.int64)
+    for tile in range(world.first_tile[cohort], world.first_tile[cohort + 1]):
+        slot, chunk = tiles[tile, 0], tiles[tile, 1]
+        for k in range(_CHUNK):
+            a[k] = 0
+            both[k] = pairs[tile, k]
+        _count_common(hits, slot, chunk, a, 1)
+        _count_common(outs, slot, chunk, both, -1)
+        if not _may_be_unusual(a, both, min_units, units, converted, nearest):
             continue
-        start = max(i + 1, first_new)
-        a, both = hit[start:end], out[start:end]
-        _count_common(hits, i, start, end, a)
-        _count_common(outs, i, start, end, both)
-        pairs = world.pairs[i, start:end]
-        for j in range(both.size):
-            both[j] = pairs[j] - both[j]
-        for begin in range(0, a.size, _GLANCE):
-            stop = min(begin + _GLANCE, a.size)
-            if not _may_be_unusual(a[begin:stop], both[begin:stop], world.min_units, limits):
+        for k in range(_CHUNK):
+            n = both[k]
+            if n < min_units or low[n] < a[k] < high[n]:
                 continue
-            for j in range(begin, stop):
-                if both[j] < min(n1[i], n1[start + j]) and _is_unusual(a[j], both[j], world.min_units, limits):
-                    best = _smaller(a[j], both[j], limits, world.log_factorial, best)
+            if n < min(n1[slot], n1[chunk * _CHUNK + k]):
+                best = _smaller(a[k], n, limits, world.log_factorial, best)
     return best
 
 
@@ -290,36 +315,24 @@ def _smaller(a: Any, n: Any, limits: Any, log_factorial: Any, best: Any) -> Any:
 
 
 @njit(cache=True, nogil=True)
-def _count_common(words: Any, i: Any, start: Any, end: Any, counts: Any) -> None:
-    """Common bits of feature i with the features from start to end; ``words`` (words, features)."""
-    for j in range(counts.size):
-        counts[j] = 0
-    for w in range(len(words)):
-        one = words[w, i]
-        # A slice of its own is what lets the compiler use vector instructions.
-        row = words[w, start:end]
-        for j in range(counts.size):
-            counts[j] += popcount(one & row[j])
+def _count_common(words: Any, slot: Any, chunk: Any, counts: Any, sign: Any) -> None:
+    """Add (or subtract) the common bits of a slot with those of a chunk; ``words`` (chunks, words, 64)."""
+    for w in range(words.shape[1]):
+        one = words[slot // _CHUNK, w, slot % _CHUNK]
+        if one:
+            for k in range(_CHUNK):
+                counts[k] += sign * popcount(one & words[chunk, w, k])
 
 
 @njit(cache=True, nogil=True)
-def _is_unusual(a: Any, n: Any, min_units: Any, limits: Any) -> Any:
-    """Whether a table is to be tested, and outside the limits."""
-    if n < min_units or limits.units - n < min_units:
-        return False
-    return a <= limits.low[n] or a >= limits.high[n]
-
-
-@njit(cache=True, nogil=True)
-def _may_be_unusual(a: Any, both: Any, min_units: Any, limits: Any) -> Any:
+def _may_be_unusual(a: Any, both: Any, min_units: Any, units: Any, converted: Any, nearest: Any) -> Any:
     """Whether some table may be unusual: a quick look at the squared distance from what is expected."""
-    units, converted = float(limits.units), float(limits.converted)
-    few = float(min_units)
+    units, converted, few = float(units), float(converted), float(min_units)
     found = 0
-    for j in range(a.size):
+    for j in range(_CHUNK):
         n = float(both[j])
         distance = a[j] * units - n * converted
-        found += (n >= few) & (distance * distance >= limits.nearest * n * (units - n))
+        found += (n >= few) & (distance * distance >= nearest * n * (units - n))
     return found > 0
 
 
@@ -347,27 +360,25 @@ def _limits(units: Any, converted: Any, min_units: Any, log_p: Any, log_factoria
 
 
 @njit(cache=True, nogil=True)
-def _row_sums(words: Any) -> Any:
-    total = np.zeros(words.shape[1], dtype=np.int64)
-    for row in words:
-        for f in range(total.size):
-            total[f] += popcount(row[f])
-    return total
+def _carriers(words: Any) -> Any:
+    total = np.zeros((len(words), _CHUNK), dtype=np.int64)
+    for chunk in range(len(words)):
+        for row in words[chunk]:
+            for k in range(_CHUNK):
+                total[chunk, k] += popcount(row[k])
+    return total.ravel()
 
 
 @njit(cache=True, nogil=True)
-def _by_feature(unit_bits: Any, units: Any) -> Any:
-    """Turn the rows of these units around: words of 64 units each, for every feature, (words, features)."""
-    words = np.zeros(((units.size + 63) // 64, unit_bits.shape[1] * 64), dtype=np.uint64)
-    square = np.empty(64, dtype=np.uint64)
-    for w in range(len(words)):
-        filled = min(units.size - w * 64, 64)
-        for part in range(unit_bits.shape[1]):
-            for k in range(64):
-                square[k] = unit_bits[units[w * 64 + k], part] if k < filled else np.uint64(0)
+def _by_feature(unit_bits: Any, units: Any, chunks: Any) -> Any:
+    """Turn the rows of these units around: words of 64 units each, for every slot, (chunks, words, 64)."""
+    words = np.zeros((chunks, (units.size + 63) // 64, 64), dtype=np.uint64)
+    for chunk in range(chunks):
+        for w in range(words.shape[1]):
+            square = words[chunk, w]
+            for k in range(min(units.size - w * 64, 64)):
+                square[k] = unit_bits[units[w * 64 + k], chunk]
             _transpose(square)
-            for k in range(64):
-                words[w, part * 64 + k] = square[k]
     return words
 
 
@@ -377,11 +388,11 @@ def _transpose(square: Any) -> None:
     width = 32
     mask = np.uint64(0x00000000FFFFFFFF)
     while width:
-        k = 0
-        while k < 64:
-            swapped = ((square[k] >> np.uint64(width)) ^ square[k + width]) & mask
-            square[k] ^= swapped << np.uint64(width)
-            square[k + width] ^= swapped
-            k = (k + width + 1) & ~width
+        for begin in range(0, 64, 2 * width):
+            low, high = square[begin : begin + width], square[begin + width : begin + 2 * width]
+            for k in range(width):
+                swapped = ((low[k] >> np.uint64(width)) ^ high[k]) & mask
+                low[k] ^= swapped << np.uint64(width)
+                high[k] ^= swapped
         width >>= 1
         mask ^= mask << np.uint64(width)

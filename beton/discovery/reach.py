@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numba import njit
 
+from beton.discovery.matrix import popcount
 from beton.discovery.mid_p import log_probability
 
 NEVER: Final = np.iinfo(np.int32).max
@@ -42,43 +43,45 @@ def reach_rows(tables: Any, begin: Any, stop: Any, bound: Any, reach: Any) -> No
     A rate above the pair's needs ``up_hit`` conversions even with the fewest others, and ``up_out`` others at most even
     with all conversions; a rate below the mirror image.
     """
+    pair_hit, pair_out, min_units, factorial = tables.pair_hit, tables.pair_out, tables.min_units, tables.log_factorial
+    up_hit, up_out, down_hit, down_out = reach.up_hit, reach.up_out, reach.down_hit, reach.down_out
     for i in range(begin, stop):
-        for j in range(i + 1, len(tables.hit)):
-            converted, others = tables.pair_hit[i, j], tables.pair_out[i, j]
+        for j in range(i + 1, len(pair_hit)):
+            converted, others = pair_hit[i, j], pair_out[i, j]
             if others < 0:
                 continue
             pair = (converted, others)
             low, high = 0, converted + 1
             while low < high:
                 hit = (low + high) // 2
-                if _is_far(tables, hit, max(0, tables.min_units - hit), pair, True, bound):
+                if _is_far(factorial, hit, max(0, min_units - hit), pair, True, bound):
                     high = hit
                 else:
                     low = hit + 1
             if low <= converted:
-                reach.up_hit[i, j] = low
-                reach.up_out[i, j] = _last_far(tables, True, pair, bound)
+                up_hit[i, j] = low
+                up_out[i, j] = _last_far(factorial, True, pair, bound)
             low, high = 0, others + 1
             while low < high:
                 out = (low + high) // 2
-                if _is_far(tables, 0, out, pair, False, bound):
+                if _is_far(factorial, 0, out, pair, False, bound):
                     high = out
                 else:
                     low = out + 1
             if low <= others:
-                reach.down_out[i, j] = low
-                reach.down_hit[i, j] = _last_far(tables, False, pair, bound)
+                down_out[i, j] = low
+                down_hit[i, j] = _last_far(factorial, False, pair, bound)
 
 
 @njit(cache=True, nogil=True)
-def _last_far(tables: Any, is_up: Any, pair: Any, bound: Any) -> Any:
+def _last_far(factorial: Any, is_up: Any, pair: Any, bound: Any) -> Any:
     """Most others with all conversions (up), or most conversions with all others (down), that are far enough; or -1."""
     converted, others = pair
     low, high = -1, others if is_up else converted
     while low < high:
         at = (low + high + 1) // 2
         hit, out = (converted, at) if is_up else (at, others)
-        if _is_far(tables, hit, out, pair, is_up, bound):
+        if _is_far(factorial, hit, out, pair, is_up, bound):
             low = at
         else:
             high = at - 1
@@ -86,34 +89,50 @@ def _last_far(tables: Any, is_up: Any, pair: Any, bound: Any) -> Any:
 
 
 @njit(cache=True, nogil=True)
-def _is_far(tables: Any, hit: Any, out: Any, pair: Any, is_up: Any, bound: Any) -> Any:
+def _is_far(factorial: Any, hit: Any, out: Any, pair: Any, is_up: Any, bound: Any) -> Any:
     """Whether a part of a pair has a rate above (or below) the pair's, and is improbable enough."""
     converted, others = pair
     distance = hit * others - converted * out
     if out > others or (distance <= 0 if is_up else distance >= 0):
         return False
-    return log_probability(hit, hit + out, converted + others, converted, tables.log_factorial) <= bound
+    return log_probability(hit, hit + out, converted + others, converted, factorial) <= bound
 
 
 @njit(cache=True, nogil=True)
-def within_reach(tables: Any, reach: Any, i: Any, j: Any, start: Any, hit: Any, flags: Any) -> Any:
-    """Flag the triples of a pair that, with these common conversions, can be within reach of all three pairs."""
-    flag, outs = flags[start:], tables.out[start:]
-    out_ij, out_i, out_j = tables.pair_out[i, j], tables.pair_out[i, start:], tables.pair_out[j, start:]
-    spare_i, spare_j = out_ij - tables.out[i], out_ij - tables.out[j]
-    up_hit, up_hit_i, up_hit_j = reach.up_hit[i, j], reach.up_hit[i, start:], reach.up_hit[j, start:]
-    up_out, up_out_i, up_out_j = reach.up_out[i, j], reach.up_out[i, start:], reach.up_out[j, start:]
-    down_hit, down_hit_i, down_hit_j = reach.down_hit[i, j], reach.down_hit[i, start:], reach.down_hit[j, start:]
-    down_out, down_out_i, down_out_j = reach.down_out[i, j], reach.down_out[i, start:], reach.down_out[j, start:]
-    found = 0
-    for k in range(hit.size):
-        a = np.int32(hit[k])
-        least = max(max(spare_i + out_i[k], spare_j + out_j[k]), out_i[k] + out_j[k] - outs[k])
-        most = min(min(out_i[k], out_j[k]), out_ij)
-        needed, allowed = max(max(up_hit_i[k], up_hit_j[k]), up_hit), min(min(up_out_i[k], up_out_j[k]), up_out)
-        up = (a >= needed) & (least <= allowed)
-        needed = max(max(down_out_i[k], down_out_j[k]), down_out)
-        allowed = min(min(down_hit_i[k], down_hit_j[k]), down_hit)
-        flag[k] = up | ((most >= needed) & (a <= allowed))
-        found += flag[k]
+def within_reach(tables: Any, reach: Any, edges: Any, i: Any, j: Any, third: Any, common: Any) -> Any:
+    """List the triples of a pair that can be within reach of all three, and their conversions; return how many.
+
+    ``edges`` has bit k of row i where the pair of i and k > i has a reach. Conversions are counted only where those of
+    the pairs leave room. Rows are taken before the loop: a reference counted in it would take longer than the rest.
+    """
+    hits, hit, out = tables.hits, tables.hit, tables.out
+    hit_ij, hit_i, hit_j = tables.pair_hit[i, j], tables.pair_hit[i], tables.pair_hit[j]
+    out_ij, out_i, out_j = tables.pair_out[i, j], tables.pair_out[i], tables.pair_out[j]
+    up_hit, up_hit_i, up_hit_j = reach.up_hit[i, j], reach.up_hit[i], reach.up_hit[j]
+    up_out, up_out_i, up_out_j = reach.up_out[i, j], reach.up_out[i], reach.up_out[j]
+    down_hit, down_hit_i, down_hit_j = reach.down_hit[i, j], reach.down_hit[i], reach.down_hit[j]
+    down_out, down_out_i, down_out_j = reach.down_out[i, j], reach.down_out[i], reach.down_out[j]
+    start, one, found = max(j + 1, tables.first_new), np.uint64(1), 0
+    for w in range(start // 64, edges.shape[1]):
+        word = edges[i, w] & edges[j, w]
+        if w == start // 64:
+            word = word >> np.uint64(start % 64) << np.uint64(start % 64)
+        while word:
+            k = w * 64 + popcount(~word & (word - one))
+            word &= word - one
+            needed, allowed = max(max(up_hit_i[k], up_hit_j[k]), up_hit), min(min(up_out_i[k], up_out_j[k]), up_out)
+            least = max(max(out_ij + out_i[k] - out[i], out_ij + out_j[k] - out[j]), out_i[k] + out_j[k] - out[k])
+            up = (min(min(hit_i[k], hit_j[k]), hit_ij) >= needed) & (least <= allowed)
+            others, few = max(max(down_out_i[k], down_out_j[k]), down_out), min(down_hit_i[k], down_hit_j[k])
+            few = min(few, down_hit)
+            least = max(max(hit_ij + hit_i[k] - hit[i], hit_ij + hit_j[k] - hit[j]), hit_i[k] + hit_j[k] - hit[k])
+            down = (least <= few) & (min(min(out_i[k], out_j[k]), out_ij) >= others)
+            if not (up | down):
+                continue
+            a = 0
+            for v in range(hits.shape[1]):
+                a += popcount(hits[i, v] & hits[j, v] & hits[k, v])
+            if (up & (a >= needed)) | (down & (a <= few)):
+                third[found], common[found] = k, a
+                found += 1
     return found

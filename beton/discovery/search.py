@@ -20,6 +20,7 @@ from beton.discovery import matrix, sweep, triples
 from beton.discovery.candidates import TRAIT_WINDOW, Candidates
 from beton.discovery.cohorts import Cohort
 from beton.discovery.families import Counts, Floats, adds_log_p, groups_found, log_p
+from beton.errors import InputError
 from beton.model.discovery import DiscoverySettings
 from beton.model.signal import DEFAULT_LANDMARK_DAYS
 from beton.stats.multiplicity import benjamini_hochberg, bh_cutoff, simes
@@ -117,24 +118,20 @@ def search(
     should_stop: ShouldStop,
     threads: int = THREADS,
 ) -> Search:
-    """Test everything in ``made`` and apply the rules of ``families``."""
+    """Test everything in ``made`` and apply the rules of ``families``.
+
+    Raises:
+        InputError: there is nothing to test; the text says what to import.
+    """
     features, block, counts = _singles(made, settings)
+    if not features.size:
+        raise InputError(
+            f"No condition is carried by {settings.min_units} users of the earlier period, with as many without it: "
+            "import more months or more events, or lower min_units."
+        )
     p = log_p(counts.table())
-    families = [sweep.Family(settings.min_units, each.first_new) for each in made]
-    scans = []
-    for i, each in enumerate(made):
-        on_progress(0.3 * i / len(made))
-        scans.append(sweep.scan(each.bits, families[i], threads=threads, should_stop=should_stop))
-    pairs_tested = sum(scan.tested for scan in scans)
-    family = features.size + pairs_tested
-    histogram = np.sum([scan.histogram for scan in scans], axis=0)
-    sweep.add_to_histogram(histogram, p)
-    bound = sweep.largest_rejectable_log_p(histogram, family, settings.fdr)
-    collected = []
-    for i, each in enumerate(made):
-        on_progress(0.3 + 0.3 * i / len(made))
-        cutoff = -np.inf if bound is None else bound
-        collected.append(sweep.collect(each.bits, families[i], cutoff, threads=threads, should_stop=should_stop))
+    collected, pairs_tested = _test_pairs(made, p, settings, on_progress, should_stop, threads)
+    family = p.size + pairs_tested
     pair_p = np.concatenate([each.log_p for each in collected])
     every_p = np.concatenate([p, pair_p])
     q_all = benjamini_hochberg(every_p, family)
@@ -146,11 +143,39 @@ def search(
     return Search(made, singles, pairs, best, _sample(made, settings), bh_cutoff(every_p, family, settings.fdr))
 
 
+def _test_pairs(
+    made: tuple[Block, ...],
+    singles_p: Floats,
+    settings: DiscoverySettings,
+    on_progress: OnProgress,
+    should_stop: ShouldStop,
+    threads: int,
+) -> tuple[list[sweep.Pairs], int]:
+    """Return the pairs of each block that may be discoveries beside the singles, and how many are tested."""
+    families = [sweep.Family(settings.min_units, each.first_new) for each in made]
+    limit, room = float(np.log(settings.fdr)), sweep.MOST_KEPT
+    scans = []
+    for i, each in enumerate(made):
+        on_progress(0.3 * i / len(made))
+        scans.append(sweep.scan(each.bits, families[i], limit, room, threads=threads, should_stop=should_stop))
+        room -= scans[i].pairs_kept
+    tested = sum(scan.tested for scan in scans)
+    histogram = np.sum([scan.histogram for scan in scans], axis=0)
+    sweep.add_to_histogram(histogram, singles_p)
+    bound = sweep.largest_rejectable_log_p(histogram, singles_p.size + tested, settings.fdr)
+    cutoff = -np.inf if bound is None else bound
+    collected = []
+    for i, (each, scan) in enumerate(zip(made, scans, strict=True)):
+        on_progress(0.3 + 0.3 * i / len(made))
+        collected.append(sweep.collect(each.bits, families[i], cutoff, scan, threads=threads, should_stop=should_stop))
+    return collected, tested
+
+
 def _singles(
     made: tuple[Block, ...], settings: DiscoverySettings
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], Counts]:
     """Every feature once, in the block where it is new, with enough units on both sides in the training period."""
-    features, block, counts, totals = [], [], [], []
+    features, block, counts, totals = ([np.zeros(shape, np.int64)] for shape in (0, 0, (0, 4), (0, 4)))
     for i, each in enumerate(made):
         new = np.arange(each.first_new, each.end)
         of_new = each.counts(new)

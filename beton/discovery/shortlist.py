@@ -153,11 +153,13 @@ class _Leaders:
 
     ``score`` (identified units,): sum of the log lifts of the kept single signals that a unit carries, each given those
     kept before it; a prognostic score (Hansen 2008, Biometrika 95:481), on which units are compared without cutting
-    them into ever smaller combinations. ``dropped``: single conditions that were found but are not kept.
+    them into ever smaller combinations; ``bands`` cuts it into bands. ``dropped``: single conditions that were found
+    but are not kept.
     """
 
     kept: list[Kept] = field(default_factory=list)
     score: Floats | None = None
+    bands: NDArray[np.int64] | None = None
     dropped: set[int] = field(default_factory=set)
 
     def add(self, entry: Entry) -> None:
@@ -165,8 +167,10 @@ class _Leaders:
         if len(entry.features) > 1:
             return
         before = np.zeros(entry.units.size) if self.score is None else self.score
-        ratio = float(stratified(entry, _banded(before), entry.cohort.train).ratio)
+        bands = _banded(before) if self.bands is None else self.bands
+        ratio = float(stratified(entry, bands, entry.cohort.train).ratio)
         self.score = before + entry.units * math.log(min(max(ratio, 1 / MAX_RATIO), MAX_RATIO))
+        self.bands = _banded(self.score)
 
     def twin(self, entry: Entry) -> bool:
         """Whether a kept one is a near-copy; it then stands for the entry too."""
@@ -183,7 +187,7 @@ class _Leaders:
         nothing to compare when they are taken together.
         """
         if len(entry.features) == 1:
-            return self.score is not None and _is_explained(entry, _banded(self.score), cutoff_p)
+            return self.bands is not None and _is_explained(entry, self.bands, cutoff_p)
         return any(
             _is_explained(entry, other.entry.units.astype(np.int64), cutoff_p)
             for other in self.kept

@@ -1,15 +1,16 @@
 """All pairs of candidates: how many there are to test, the histogram of their p-values, and the pairs below a cutoff.
 
-Two passes instead of one keep the memory independent of the number of pairs: the histogram of the first says which
-p-values the false discovery rate can still accept, and the second stores only those pairs. Which pairs are tested
-depends on who carries them, never on who converted.
+The histogram says which p-values the false discovery rate can still accept. No rejected p-value exceeds the level, so
+pairs below that are kept while they are counted; where they are too many to keep, a second pass stores only those that
+can be accepted, and the memory stays independent of the number of pairs. Which pairs are tested depends on who carries
+them, never on who converted.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import pairwise
 from queue import SimpleQueue
 from typing import Any, Final, NamedTuple, TypeVar
@@ -31,9 +32,13 @@ _Answer = TypeVar("_Answer")
 BINS_PER_DECADE: Final = 100
 _BINS: Final = 400 * BINS_PER_DECADE + 1
 _BINS_PER_LOG: Final = BINS_PER_DECADE / np.log(10)
-# 20 ms or so, and 24 MB of answers at most.
+# At most 0.2 s, 44 MB of answers, and rows that can be numbered in 16 bits.
 _CHUNK_WORDS: Final = 200_000_000
 _CHUNK_PAIRS: Final = 2_000_000
+# Partners that a core's cache holds while all rows of a chunk meet them: 160 KB at 20,000 units.
+_TILE: Final = 64
+# 400 MB.
+MOST_KEPT: Final = 16_000_000
 
 
 class Stopped(BetonError):
@@ -56,16 +61,8 @@ class Family:
 
 
 @dataclass(frozen=True)
-class Scan:
-    """``tested`` pairs and the ``histogram`` of -log10 of their p-values, int64, see ``add_to_histogram``."""
-
-    tested: int
-    histogram: Integers
-
-
-@dataclass(frozen=True)
 class Pairs:
-    """Collected pairs in the order of (first, second), first < second.
+    """Pairs in the order of (first, second), first < second.
 
     ``counts`` int32 (K, 4): carriers in the groups of the BitMatrix; ``log_p`` natural log of the training mid-P.
     """
@@ -76,56 +73,88 @@ class Pairs:
     log_p: Floats
 
 
+@dataclass(frozen=True)
+class Scan:
+    """``tested`` pairs and the ``histogram`` of -log10 of their p-values, int64, see ``add_to_histogram``.
+
+    ``kept``: those with ln p at or below ``log_p_limit`` by chunk of rows, counted in the two groups of the training
+    period only; None where they were too many.
+    """
+
+    tested: int
+    histogram: Integers
+    log_p_limit: float
+    kept: Sequence[Pairs] | None
+
+    @property
+    def pairs_kept(self) -> int:
+        """Number of pairs in ``kept``."""
+        return sum(part.log_p.size for part in self.kept or ())
+
+
 def scan(
     matrix: BitMatrix,
     family: Family,
+    log_p_limit: float = -np.inf,
+    most_kept: int = MOST_KEPT,
     *,
     threads: int = 1,
-    on_progress: Progress | None = None,
     should_stop: ShouldStop | None = None,
 ) -> Scan:
-    """Test every pair of the family and keep the histogram only; the same for any number of threads.
+    """Test every pair of the family; the same for any number of threads.
 
-    Raises Stopped between two chunks of rows, each far below a second.
+    Pairs with ln p at or below the limit are kept for ``collect`` unless they are more than ``most_kept``. Raises
+    Stopped between two chunks of rows, each far below a second.
     """
     setting = _Setting.of(matrix, family)
+    histogram, pairs_kept = empty_histogram(), 0
+    kept: list[Pairs] | None = []
 
-    def one(chunk: range, memory: Memory) -> Integers:
-        histogram = np.zeros(_BINS, dtype=np.int64)
-        _scan_rows(setting.inputs, memory, chunk.start, chunk.stop, histogram)
-        return histogram
+    def one(chunk: range, memory: Memory) -> tuple[Integers, Pairs]:
+        return _test_chunk(setting.inputs, memory, chunk, -np.inf if kept is None else log_p_limit)
 
-    histogram = np.zeros(_BINS, dtype=np.int64)
-    for part in _in_chunks(setting, one, threads, on_progress, should_stop):
-        histogram += part
-    return Scan(int(histogram.sum()), histogram)
+    for counted, part in _in_chunks(setting, one, threads, should_stop):
+        histogram += counted
+        pairs_kept += part.log_p.size
+        if pairs_kept > most_kept:
+            kept = None
+        if kept is not None:
+            kept.append(part)
+    return Scan(int(histogram.sum()), histogram, log_p_limit, kept)
 
 
 def collect(
     matrix: BitMatrix,
     family: Family,
     log_p_cutoff: float,
+    scanned: Scan | None = None,
     *,
     threads: int = 1,
-    on_progress: Progress | None = None,
     should_stop: ShouldStop | None = None,
 ) -> Pairs:
-    """Return the tested pairs with ln p at or below the cutoff; raises Stopped as ``scan`` does."""
-    setting = _Setting.of(matrix, family)
+    """Return the tested pairs with ln p at or below the cutoff; raises Stopped as ``scan`` does.
 
-    def one(chunk: range, memory: Memory) -> tuple[Integers, Integers, Floats]:
-        found = np.zeros(len(chunk), dtype=np.int64)
-        partner = np.empty((len(chunk), matrix.features), dtype=np.int32)
-        log_p = np.empty(partner.shape)
-        _collect_rows(setting.inputs, memory, chunk.start, log_p_cutoff, found, partner, log_p)
-        filled = np.arange(matrix.features) < found[:, None]
-        return np.repeat(np.arange(chunk.start, chunk.stop), found), partner[filled].astype(np.int64), log_p[filled]
+    They are taken from those that a scan of the same pairs kept, or else all pairs are tested again.
+    """
 
-    none = (np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))
-    parts = [none, *_in_chunks(setting, one, threads, on_progress, should_stop)]
-    first, second, log_p = (np.concatenate([part[i] for part in parts]) for i in range(3))
-    counts = intersections(matrix, first, second).astype(np.int32)
-    return Pairs(first.astype(np.int32), second.astype(np.int32), counts, log_p)
+    def finish(part: Pairs) -> Pairs:
+        at = np.flatnonzero(part.log_p <= log_p_cutoff)
+        first, second = part.first[at], part.second[at]
+        held_out = intersections(matrix, first, second, first_group=2).astype(np.int32)
+        return Pairs(first, second, np.concatenate([part.counts[at], held_out], axis=1), part.log_p[at])
+
+    def one(chunk: range, memory: Memory) -> Pairs:
+        return finish(_test_chunk(setting.inputs, memory, chunk, log_p_cutoff)[1])
+
+    if scanned is not None and scanned.kept is not None and log_p_cutoff <= scanned.log_p_limit:
+        found = list(in_threads(scanned.kept, finish, threads, None, should_stop))
+    elif log_p_cutoff > -np.inf:
+        setting = _Setting.of(matrix, family)
+        found = list(_in_chunks(setting, one, threads, should_stop))
+    else:
+        found = []
+    none = Pairs(np.zeros(0, np.int32), np.zeros(0, np.int32), np.zeros((0, 4), np.int32), np.zeros(0))
+    return Pairs(*(np.concatenate([getattr(part, each.name) for part in (none, *found)]) for each in fields(Pairs)))
 
 
 def empty_histogram() -> Integers:
@@ -185,21 +214,12 @@ class _Setting:
     def of(cls, matrix: BitMatrix, family: Family) -> _Setting:
         train = matrix.words[:, : matrix.groups[2]]
         shared = margins(matrix.train_units, matrix.train_converted)
-        runs, ends = runs_of_blocks(train, int(matrix.groups[1]))
-        rows = np.arange(matrix.features)
-        partners = matrix.features - np.maximum(rows + 1, family.first_new)
+        split = int(matrix.groups[1])
+        bits = (np.ascontiguousarray(train), *runs_of_blocks(train, split), split, singles(matrix)[:, :2].sum(axis=1))
         inputs = _Inputs(
-            np.ascontiguousarray(train),
-            runs,
-            ends,
-            int(matrix.groups[1]),
-            singles(matrix)[:, :2].sum(axis=1),
-            shared.units,
-            shared.converted,
-            shared.log_factorial,
-            family.min_units,
-            family.first_new,
+            *bits, shared.units, shared.converted, shared.log_factorial, family.min_units, family.first_new
         )
+        partners = matrix.features - np.maximum(np.arange(matrix.features) + 1, family.first_new)
         return cls(partners.clip(0).astype(np.float64) * max(1, train.shape[1]), inputs)
 
     def chunks(self, features: int) -> list[range]:
@@ -214,7 +234,6 @@ def _in_chunks(
     setting: _Setting,
     one: Callable[[range, Memory], _Answer],
     threads: int,
-    on_progress: Progress | None,
     should_stop: ShouldStop | None,
 ) -> Iterator[_Answer]:
     """Answer chunks of rows in order, in threads that the compiled loops leave free to run."""
@@ -229,14 +248,14 @@ def _in_chunks(
         finally:
             memories.put(memory)
 
-    yield from in_threads(setting.chunks(len(setting.work)), remember, threads, on_progress, should_stop)
+    yield from in_threads(setting.chunks(len(setting.work)), remember, threads, None, should_stop)
 
 
 _Task = TypeVar("_Task")
 
 
 def in_threads(
-    tasks: list[_Task],
+    tasks: Sequence[_Task],
     one: Callable[[_Task], _Answer],
     threads: int,
     on_progress: Progress | None,
@@ -313,45 +332,65 @@ def count_against(row: Any, runs: Any, split: Any, others: Any, start: Any, coun
             counts[half, j] += total0
 
 
-@njit(cache=True, nogil=True)
-def _test_row(i: Any, sweep: Any, memory: Any, counts: Any, log_p: Any) -> Any:
-    """Fill log_p[j] for each partner j of row i, 1 where the pair is not tested; return the first partner."""
-    start = max(i + 1, sweep.first_new)
-    log_p[start:] = 1.0
-    if sweep.carriers[i] <= sweep.min_units:
-        return start
-    runs = sweep.runs[sweep.ends[i] : sweep.ends[i + 1]]
-    count_against(sweep.train[i], runs, sweep.split, sweep.train, start, counts)
-    for j in range(start, len(sweep.train)):
-        n1 = counts[0, j] + counts[1, j]
-        enough = sweep.min_units <= n1 <= sweep.units - sweep.min_units
-        if enough and n1 < sweep.carriers[i] and n1 < sweep.carriers[j]:
-            log_p[j] = remembered_log_mid_p(
-                counts[0, j], n1, sweep.units, sweep.converted, sweep.log_factorial, memory.key, memory.log_p
-            )
-    return start
+class _Found(NamedTuple):
+    """Pairs found in a chunk, tile by tile: ``row`` of the chunk, partner, counts and ln p; ``size[0]`` of them."""
+
+    row: Any
+    partner: Any
+    counts: Any
+    log_p: Any
+    size: Any
+
+
+def _test_chunk(inputs: _Inputs, memory: Memory, chunk: range, log_p_limit: float) -> tuple[Integers, Pairs]:
+    """Return the histogram of the pairs of some rows, and those with ln p at or below the limit."""
+    histogram, most = empty_histogram(), len(chunk) * len(inputs.train)
+    found = _Found(
+        np.empty(most, np.uint16),
+        np.empty(most, np.int32),
+        np.empty((most, 2), np.int32),
+        np.empty(most),
+        np.zeros(1, np.int64),
+    )
+    _test_rows(inputs, memory, (chunk.start, chunk.stop), log_p_limit, histogram, found)
+    order = np.argsort(found.row[: found.size[0]], kind="stable")
+    first = found.row[order] + np.int32(chunk.start)
+    return histogram, Pairs(first, found.partner[order], found.counts[order], found.log_p[order])
 
 
 @njit(cache=True, nogil=True)
-def _scan_rows(sweep: Any, memory: Any, begin: Any, end: Any, histogram: Any) -> None:
-    """Add the p-values of the pairs of rows begin to end to the histogram."""
-    counts = np.zeros((2, len(sweep.train)), dtype=np.int64)
-    log_p = np.empty(len(sweep.train))
-    for i in range(begin, end):
-        for j in range(_test_row(i, sweep, memory, counts, log_p), len(sweep.train)):
-            if log_p[j] <= 0.0:
-                histogram[min(int(-log_p[j] * _BINS_PER_LOG), _BINS - 1)] += 1
+def _test_rows(sweep: Any, memory: Any, chunk: Any, log_p_limit: Any, histogram: Any, found: Any) -> None:
+    """Add the p-values of the pairs of a chunk of rows to the histogram, and note those within the limit.
 
-
-@njit(cache=True, nogil=True)
-def _collect_rows(sweep: Any, memory: Any, begin: Any, cutoff: Any, found: Any, partner: Any, kept: Any) -> None:
-    """List the partners of each row with ln p at or below the cutoff: found[r] of them in partner[r] and kept[r]."""
-    counts = np.zeros((2, len(sweep.train)), dtype=np.int64)
-    log_p = np.empty(len(sweep.train))
-    for r in range(len(found)):
-        i = begin + r
-        for j in range(_test_row(i, sweep, memory, counts, log_p), len(sweep.train)):
-            if log_p[j] <= min(cutoff, 0.0):
-                partner[r, found[r]] = j
-                kept[r, found[r]] = log_p[j]
-                found[r] += 1
+    All rows meet a tile of partners before the next tile is read: read once per row, the partners of thousands of
+    candidates would come from memory each time.
+    """
+    counts = np.zeros((2, _TILE), dtype=np.int64)
+    begin, end = chunk
+    n = 0
+    for at in range(max(begin + 1, sweep.first_new), len(sweep.train), _TILE):
+        tile = sweep.train[at : at + _TILE]
+        for i in range(begin, end):
+            start = max(i + 1 - at, 0)
+            if sweep.carriers[i] <= sweep.min_units or start >= len(tile):
+                continue
+            runs = sweep.runs[sweep.ends[i] : sweep.ends[i + 1]]
+            count_against(sweep.train[i], runs, sweep.split, tile, start, counts)
+            for k in range(start, len(tile)):
+                a, j = counts[0, k], at + k
+                n1 = a + counts[1, k]
+                enough = sweep.min_units <= n1 <= sweep.units - sweep.min_units
+                if not (enough and n1 < sweep.carriers[i] and n1 < sweep.carriers[j]):
+                    continue
+                log_p = remembered_log_mid_p(
+                    a, n1, sweep.units, sweep.converted, sweep.log_factorial, memory.key, memory.log_p
+                )
+                histogram[min(int(-log_p * _BINS_PER_LOG), _BINS - 1)] += 1
+                if log_p <= log_p_limit:
+                    found.row[n] = i - begin
+                    found.partner[n] = j
+                    found.counts[n, 0] = a
+                    found.counts[n, 1] = counts[1, k]
+                    found.log_p[n] = log_p
+                    n += 1
+    found.size[0] = n

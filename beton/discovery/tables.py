@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from beton.discovery.adjust import adjusted_lifts
 from beton.discovery.candidates import Candidates
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _COUNTS = ("train_converted_with", "train_others_with", "holdout_converted_with", "holdout_others_with")
+_LIFTS = (
+    *("shrunk_lift", "shrunk_lower", "shrunk_upper", "lfsr"),
+    *("adjusted_lift", "adjusted_lower", "adjusted_upper"),
+)
 _TOTALS = ("train_converted", "train_others", "holdout_converted", "holdout_others")
 
 
@@ -40,7 +45,8 @@ def write(folder: Path, candidates: Candidates, found: Search, priors: Mapping[s
 
 def _table(candidates: Candidates, found: Search, depth: Found, prior: Mixture) -> pa.Table:
     """One row per candidate: its conditions as JSON, landmark, counts, log p, q-values, whether it was listed, its
-    training lift raw and shrunk with the local false sign rate, and the lift among users alike (null where unknown).
+    training lift raw and shrunk with the local false sign rate, and the lift among users alike (null where unknown;
+    of combinations only the listed have the last two).
     """
     import pyarrow as pa
 
@@ -60,23 +66,21 @@ def _table(candidates: Candidates, found: Search, depth: Found, prior: Mixture) 
         "q_depth": depth.q_depth,
         "listed": depth.listed,
     }
-    lifts = _lifts(depth, prior) | _adjusted(candidates, found, depth)
+    lifts = _lifts(candidates, found, depth, prior)
     return pa.table(columns | {name: pa.array(values, from_pandas=True) for name, values in lifts.items()})
 
 
-def _lifts(depth: Found, prior: Mixture) -> dict[str, Any]:
-    train = depth.counts.table()
-    shrunk = Prior(prior.weights, prior.deviations).posterior(*log_ratio(*train))
-    limits = {"shrunk_lift": shrunk.median, "shrunk_lower": shrunk.lower, "shrunk_upper": shrunk.upper}
-    return {"lift": lift(train)} | {name: np.exp(value) for name, value in limits.items()} | {"lfsr": shrunk.lfsr}
-
-
-def _adjusted(candidates: Candidates, found: Search, depth: Found) -> dict[str, Any]:
-    """Of single conditions all, of combinations those listed: the others would take as long as the whole search."""
-    columns = np.full((3, depth.block.size), np.nan)
-    is_single = depth.features.shape[1] == 1
+def _lifts(candidates: Candidates, found: Search, depth: Found, prior: Mixture) -> dict[str, NDArray[np.float64]]:
+    """Shrunk and adjusted lifts of every single condition and of listed combinations: of all it would take seconds."""
+    chosen = depth.listed | (depth.features.shape[1] == 1)
+    shrunk = Prior(prior.weights, prior.deviations).posterior(*log_ratio(*depth.counts[np.flatnonzero(chosen)].table()))
+    made = {name: np.full(chosen.size, np.nan) for name in _LIFTS}
+    for name, values in zip(_LIFTS, (*map(np.exp, shrunk[:3]), shrunk.lfsr), strict=False):
+        made[name][chosen] = values
     for i, block in enumerate(found.blocks):
-        at = np.flatnonzero((depth.block == i) & (is_single | depth.listed))
+        at = np.flatnonzero((depth.block == i) & chosen)
         if at.size:
-            columns[:, at] = adjusted_lifts(block.cohort, candidates.columns, depth.features[at])
-    return dict(zip(("adjusted_lift", "adjusted_lower", "adjusted_upper"), columns, strict=True))
+            adjusted = adjusted_lifts(block.cohort, candidates.columns, depth.features[at])
+            for name, values in zip(_LIFTS[4:], adjusted, strict=True):
+                made[name][at] = values
+    return {"lift": lift(depth.counts.table())} | made

@@ -45,8 +45,8 @@ class Triples:
 class Tables(NamedTuple):
     """Training counts of a block, of singles (F,) and of candidate pairs above the diagonal (F, F).
 
-    ``hit``: converted carriers, ``out``: the others; a pair that is no candidate has -1 ``out``. ``hits`` (words, F)
-    and ``outs`` (F, words): the bits of either kind of unit.
+    ``hit``: converted carriers, ``out``: the others; a pair that is no candidate has -1 ``out``. ``hits`` and
+    ``outs`` (F, words): the bits of either kind of unit.
     """
 
     hit: Any
@@ -99,11 +99,12 @@ def best(
 
     def one(chunk: range) -> tuple[Floats, Ints]:
         found = _Best(np.full(most, np.inf), np.full(most, np.iinfo(np.int64).max), bound)
-        _search_rows(tables, reach, chunk.start, chunk.stop, found)
+        _search_rows(tables, reach, edges, chunk.start, chunk.stop, found)
         return found.log_p, found.code
 
     for _ in in_threads(rows, prepare, threads, None, should_stop):
         pass
+    edges = _edges((reach.up_hit < NEVER) | (reach.down_out < NEVER))
     parts = [(np.zeros(0), np.zeros(0, np.int64))]
     parts += in_threads(_chunks(tables), one, threads, on_progress, should_stop)
     log_p, code = (np.concatenate([part[side] for part in parts]) for side in (0, 1))
@@ -139,7 +140,7 @@ def tables_of(matrix: BitMatrix, family: Family) -> Tables:
         out,
         pair_hit,
         pair_out,
-        np.ascontiguousarray(train[:, :split].T),
+        np.ascontiguousarray(train[:, :split]),
         np.ascontiguousarray(train[:, split:]),
         units,
         matrix.train_converted,
@@ -154,11 +155,16 @@ def tested(tables: Tables) -> int:
 
     Some of them have too few units themselves, so the family is at least as large as what is tested.
     """
-    # Bit k of row i for the pair of i and k > i.
-    size = len(tables.hit)
+    return int(_triangles(_edges(tables.pair_out >= 0), tables.first_new))
+
+
+def _edges(pairs: NDArray[np.bool_]) -> NDArray[np.uint64]:
+    """Pack pairs (F, F): bit k of row i for the pair of i and k > i."""
+    size = len(pairs)
     bits = np.zeros((size, -(-size // 64) * 64), dtype=bool)
-    bits[:, :size] = tables.pair_out >= 0
-    return int(_triangles(np.packbits(bits, axis=1, bitorder="little").view(np.uint64), tables.first_new))
+    bits[:, :size] = pairs
+    edges: NDArray[np.uint64] = np.packbits(bits, axis=1, bitorder="little").view(np.uint64)
+    return edges
 
 
 @njit(cache=True, nogil=True)
@@ -184,7 +190,7 @@ def _chunks(tables: Tables) -> list[range]:
     for i in range(size):
         late = min(size - i - 1, size - tables.first_new)
         early = size - i - 1 - late
-        work += (early * (size - tables.first_new) + late * (late - 1) // 2) * (len(tables.hits) + 4)
+        work += (early * (size - tables.first_new) + late * (late - 1) // 2) * (tables.hits.shape[1] + 4)
         if work > _CHUNK_WORDS or i == size - 1:
             chunks.append(range(begin, i + 1))
             begin, work = i + 1, 0
@@ -201,50 +207,40 @@ def _counts(matrix: BitMatrix, features: Ints) -> Ints:
 
 
 @njit(cache=True, nogil=True)
-def _search_rows(tables: Any, reach: Any, begin: Any, stop: Any, found: Any) -> None:
-    size = len(tables.hit)
-    pair_hits = np.empty(len(tables.hits), dtype=np.uint64)
+def _search_rows(tables: Any, reach: Any, edges: Any, begin: Any, stop: Any, found: Any) -> None:
+    size = len(edges)
+    third = np.empty(size, dtype=np.int64)
     common = np.empty(size, dtype=np.int64)
-    flags = np.empty(size, dtype=np.uint8)
     for i in range(begin, stop):
         for j in range(i + 1, size):
-            start = max(j + 1, tables.first_new)
-            is_out_of_reach = reach.up_hit[i, j] == NEVER and reach.down_out[i, j] == NEVER
-            if tables.pair_out[i, j] < 0 or start >= size or is_out_of_reach:
-                continue
-            for w in range(pair_hits.size):
-                pair_hits[w] = tables.hits[w, i] & tables.hits[w, j]
-            hit = common[start:]
-            _count_common(tables.hits, pair_hits, start, hit)
-            if within_reach(tables, reach, i, j, start, hit, flags):
-                for k in range(start, size):
-                    if flags[k]:
-                        _consider(tables, i, j, k, common[k], found)
+            if edges[i, j // 64] >> np.uint64(j % 64) & np.uint64(1):
+                listed = within_reach(tables, reach, edges, i, j, third, common)
+                _consider(tables, i, j, third[:listed], common[:listed], found)
 
 
 @njit(cache=True, nogil=True)
-def _count_common(words: Any, one: Any, start: Any, counts: Any) -> None:
-    for k in range(counts.size):
-        counts[k] = 0
-    for w in range(one.size):
-        if one[w]:
-            row = words[w, start:]
-            for k in range(counts.size):
-                counts[k] += popcount(one[w] & row[k])
+def _consider(tables: Any, i: Any, j: Any, third: Any, common: Any, found: Any) -> None:
+    """Count the triples of a pair with these third features unless their p-values cannot be among the best."""
+    # Passing the tables on counts references to all of its arrays, which takes longer than a triple.
+    pair_hit, pair_out, single_out, factorial = tables.pair_hit, tables.pair_out, tables.out, tables.log_factorial
+    bound, min_units = found.bound, tables.min_units
+    for at in range(third.size):
+        k, hit = third[at], common[at]
+        out_ij, out_ik, out_jk = pair_out[i, j], pair_out[i, k], pair_out[j, k]
+        most = min(min(out_ij, out_ik), out_jk)
+        least = max(out_ij + out_ik - single_out[i], out_ij + out_jk - single_out[j])
+        least = max(max(least, out_ik + out_jk - single_out[k]), max(min_units - hit, 0))
+        pairs = ((pair_hit[i, j], out_ij), (pair_hit[i, k], out_ik), (pair_hit[j, k], out_jk))
+        if least <= most and (
+            _is_possible(factorial, pairs, hit, least, True, bound[0])
+            or _is_possible(factorial, pairs, hit, most, False, bound[0])
+        ):
+            _count(tables, i, j, k, hit, found)
 
 
 @njit(cache=True, nogil=True)
-def _consider(tables: Any, i: Any, j: Any, k: Any, hit: Any, found: Any) -> None:
-    """Count the triple unless its p-value cannot be among the best, and put it there if it is."""
-    out_ij, out_ik, out_jk = tables.pair_out[i, j], tables.pair_out[i, k], tables.pair_out[j, k]
-    most = min(min(out_ij, out_ik), out_jk)
-    least = max(out_ij + out_ik - tables.out[i], out_ij + out_jk - tables.out[j])
-    least = max(max(least, out_ik + out_jk - tables.out[k]), max(tables.min_units - hit, 0))
-    if least > most:
-        return
-    up = _bound(tables, i, j, k, hit, least, True)
-    if up > found.bound[0] and _bound(tables, i, j, k, hit, most, False) > found.bound[0]:
-        return
+def _count(tables: Any, i: Any, j: Any, k: Any, hit: Any, found: Any) -> None:
+    """Count the triple, and put it among the best if it is."""
     out = 0
     for w in range(tables.outs.shape[1]):
         out += popcount(tables.outs[i, w] & tables.outs[j, w] & tables.outs[k, w])
@@ -256,21 +252,19 @@ def _consider(tables: Any, i: Any, j: Any, k: Any, hit: Any, found: Any) -> None
 
 
 @njit(cache=True, nogil=True)
-def _bound(tables: Any, i: Any, j: Any, k: Any, hit: Any, out: Any, is_up: Any) -> Any:
-    """Smallest ln p of a triple with so many conversions and at least, or at most, so many others.
+def _is_possible(factorial: Any, pairs: Any, hit: Any, out: Any, is_up: Any, bound: Any) -> Any:
+    """Whether ln p may be at or below the bound with so many conversions and at least, or at most, so many others.
 
     A mid-P is no smaller than the probability of its table, and that falls away from the rate of the pair: a triple
     that lies further in with the same conversions is no less probable.
     """
-    largest = -np.inf
-    for first, second in ((i, j), (i, k), (j, k)):
-        converted, others = tables.pair_hit[first, second], tables.pair_out[first, second]
+    for converted, others in pairs:
         distance = hit * others - converted * out
         if distance <= 0 if is_up else distance >= 0:
-            return 0.0
-        log_p = log_probability(hit, hit + out, converted + others, converted, tables.log_factorial)
-        largest = max(largest, log_p)
-    return largest
+            return False
+        if log_probability(hit, hit + out, converted + others, converted, factorial) > bound:
+            return False
+    return True
 
 
 @njit(cache=True, nogil=True)

@@ -53,14 +53,27 @@ class Progress:
 
 
 Handler = Callable[[Mapping[str, Any], Progress], Mapping[str, Any]]
+Warm = Callable[[Callable[[], bool]], bool]
+
+
+def _nothing_to_warm(should_stop: Callable[[], bool]) -> bool:
+    return True
 
 
 class Worker:
-    """Takes jobs from the queue and gives each to the handler of its kind."""
+    """Takes jobs from the queue and gives each to the handler of its kind.
 
-    def __init__(self, jobs: Jobs, handlers: Mapping[str, Handler], *, lease_s: float = LEASE_S) -> None:
+    ``warm`` does what only the first job of a process would pay for, as soon as nothing else is to be done; until it
+    returns True (it could not yet) it is tried again.
+    """
+
+    def __init__(
+        self, jobs: Jobs, handlers: Mapping[str, Handler], *, warm: Warm = _nothing_to_warm, lease_s: float = LEASE_S
+    ) -> None:
         self._jobs = jobs
         self._handlers = handlers
+        self._warm = warm
+        self._is_warm = False
         self._lease_s = lease_s
         self._name = uuid4().hex
 
@@ -73,7 +86,15 @@ class Worker:
                 log.exception("the queue of jobs cannot be used; trying again")
                 had_job = False
             if not had_job:
+                self._is_warm = self._is_warm or self._warmed(stop)
                 stop.wait(IDLE_S)
+
+    def _warmed(self, stop: threading.Event) -> bool:
+        try:
+            return self._warm(stop.is_set)
+        except Exception:  # jobs only start more slowly
+            log.exception("the first job will be slow: nothing could be prepared for it")
+            return True
 
     def run_once(self, stop: threading.Event | None = None) -> bool:
         """Run one job to its end; False when none was waiting."""

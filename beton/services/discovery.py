@@ -8,10 +8,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final
 
 from beton import clock
-from beton.errors import InputError
+from beton.errors import BetonError, InputError, NoDataError
 from beton.model.discovery import DiscoveryResult, DiscoverySettings, ShuffleTest
 from beton.model.outcome import Outcome
 from beton.model.signal import content_hash
@@ -34,6 +35,10 @@ JOB: Final = "discovery"
 SHUFFLE_JOB: Final = "shuffle test"
 SHUFFLE_ROUNDS: Final = 20
 MOST_OPEN: Final = 5  # jobs among which one that runs is looked for
+# Asks every kernel and every statistic for a little.
+SMALLEST: Final = DiscoverySettings(
+    windows_days=(14,), activity_days=14, counts=(1,), max_values=1, min_units=1, permutations=2
+)
 OnStep = Callable[[str, float], None]
 
 
@@ -116,6 +121,24 @@ class Discovery:
         )
         self._signals.save_found([each.definition for each in answer.result.findings], run_id)
         return self._run(record)
+
+    def warm(self, should_stop: Callable[[], bool]) -> bool:
+        """Do what only the first run of a process pays for, by a run so small that it finds nothing; nothing is saved.
+
+        False where there is no data yet.
+        """
+        from beton.discovery import tables
+        from beton.discovery.run import run
+
+        try:
+            answer = run(self._question(SMALLEST, None), lambda stage, share: None, should_stop)
+        except NoDataError:
+            return False
+        except BetonError:  # data that cannot be searched; whoever asks for a run is told so
+            return True
+        with TemporaryDirectory() as folder:
+            tables.write(Path(folder), answer.candidates, answer.search, answer.result.priors)
+        return True
 
     def shuffle_test(
         self,

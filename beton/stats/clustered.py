@@ -15,6 +15,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from beton.stats.proportions import TwoByTwo, normal_quantile
 
+# Counting over this many times as many numbers as there are units is still cheaper than sorting their keys.
+_MOST_GAPS = 4
+# Cells of a matrix by a, n, c and m in the order of the fields of ClusterMoments.
+_UPPER = np.triu_indices(4)
+
 
 @dataclass(frozen=True)
 class ClusterMoments:
@@ -46,15 +51,22 @@ class ClusterMoments:
         A unit without an account needs a key of its own, or all such units count as one account.
         """
         has_signal, success = np.asarray(signal, dtype=bool), np.asarray(converted, dtype=bool)
-        keys, account = np.unique(np.asarray(cluster), return_inverse=True)
+        account = _numbered(np.asarray(cluster))
+        code, size = account * 4 + has_signal * 2 + success, 4 * (int(account.max(initial=-1)) + 1)
+        missed, c, failed, a = np.bincount(code, minlength=size).reshape(-1, 4).T
+        sides = np.stack((a, a + failed, c, c + missed))
+        # Whole numbers that float64 holds add up exactly, and many times as fast.
+        sides = sides.astype(np.float64 if has_signal.size**2 < 2**53 else np.int64)
+        sums = (sides @ sides.T)[_UPPER]
+        return cls(int(np.count_nonzero(sides[1] + sides[3])), *(int(each) for each in sums))
 
-        def per_account(member: NDArray[np.bool_]) -> NDArray[np.int64]:
-            return np.bincount(account[member], minlength=keys.size).astype(np.int64)
 
-        a, n = per_account(success & has_signal), per_account(has_signal)
-        c, m = per_account(success & ~has_signal), per_account(~has_signal)
-        pairs = ((a, a), (a, n), (a, c), (a, m), (n, n), (n, c), (n, m), (c, c), (c, m), (m, m))
-        return cls(keys.size, *(int(x @ y) for x, y in pairs))
+def _numbered(keys: NDArray[np.generic]) -> NDArray[np.int64]:
+    """Return a number per key for counting by it; numbers that leave few gaps stand for themselves, unsorted."""
+    if keys.size and keys.dtype.kind == "i" and keys.min() >= 0 and keys.max() < _MOST_GAPS * keys.size:
+        return keys.astype(np.int64)
+    numbers: NDArray[np.int64] = np.unique(keys, return_inverse=True)[1].astype(np.int64)
+    return numbers
 
 
 @dataclass(frozen=True)

@@ -22,9 +22,11 @@ if TYPE_CHECKING:
     import duckdb
 
 Rows = dict[str, NDArray[Any]]
-Cells = list[tuple[int, int, int, int, int]]
+Integers = NDArray[np.int64]
 
 _STATUSES: Final = 8  # room for every status in a cell's code
+_BEFORE_OUTCOME: Final = np.isin(np.arange(_STATUSES), (ELIGIBLE, NOT_AT_RISK, IMMATURE))
+_MOST_GAPS: Final = 4  # counting over this many times as many numbers as rows is still cheaper than sorting them
 
 
 @dataclass(frozen=True)
@@ -67,15 +69,15 @@ def count_cohort(
 def count_rows(rows: Rows, excluded: Mapping[int, int], on_step: Step) -> CohortCounts:
     """Count the rows of a cohort, columns as ``landmark`` names them, whichever tier made them."""
     on_step("Counting conversions", 0.7)
-    cells = _cells(rows)
+    codes, units = _tally(_cells(rows))
     on_step("Summing by account", 0.8)
     eligible = rows["status"] == ELIGIBLE
     moments = ClusterMoments.from_arrays(*(rows[name][eligible] for name in ("converted", "signal", "cluster")))
     on_step("Reading lead times", 0.9)
     hits = eligible & (rows["signal"] == 1) & (rows["converted"] == 1)
     return CohortCounts(
-        status_units=_by_status(cells) | dict(excluded),
-        months=_by_month(cells),
+        status_units=_by_status(codes, units) | dict(excluded),
+        months=_by_month(codes, units),
         moments=moments,
         lead_s=(rows["outcome_at_s"][hits] - rows["matched_at_s"][hits]).astype(np.int64),
         first_matches=_first_matches(rows),
@@ -93,44 +95,51 @@ def time_to_outcome_s(connection: duckdb.DuckDBPyConnection, sql: str) -> NDArra
     return np.asarray(connection.execute(sql).fetchnumpy()["seconds"], dtype=np.int64)
 
 
-def _cells(rows: Rows) -> Cells:
-    """Return (month, status, signal, converted, units), sorted."""
-    code = ((rows["month"].astype(np.int64) * _STATUSES + rows["status"]) * 2 + rows["signal"]) * 2 + rows["converted"]
-    codes, units = np.unique(code, return_counts=True)
-    found = []
-    for each, count in zip(codes.tolist(), units.tolist(), strict=True):
-        month_and_status, flags = divmod(each, 4)
-        found.append((*divmod(month_and_status, _STATUSES), *divmod(flags, 2), count))
-    return found
+def _cells(rows: Rows) -> Integers:
+    """Return month, status, signal and converted of each row as one number."""
+    month_and_status = rows["month"].astype(np.int64) * _STATUSES + rows["status"]
+    code: Integers = (month_and_status * 2 + rows["signal"]) * 2 + rows["converted"]
+    return code
+
+
+def _tally(numbers: Integers) -> tuple[Integers, Integers]:
+    """Return the numbers that there are, ascending, and how often there is each."""
+    if not numbers.size:
+        return numbers, numbers
+    low = int(numbers.min())
+    if int(numbers.max()) - low > _MOST_GAPS * numbers.size:
+        return np.unique(numbers, return_counts=True)
+    times = np.bincount(numbers - low)
+    found = np.flatnonzero(times)
+    return found + low, times[found]
 
 
 def _first_matches(rows: Rows) -> dict[int, int]:
     """Count units by the epoch day of their first match; matches after the outcome are none."""
-    known = np.isin(rows["status"], (ELIGIBLE, NOT_AT_RISK, IMMATURE)) & (rows["signal"] == 1)
-    chosen = known & (rows["matched_at_s"] < rows["outcome_at_s"])
+    known = _BEFORE_OUTCOME[rows["status"]] & (rows["signal"] == 1)
+    chosen = np.flatnonzero(known & (rows["matched_at_s"] < rows["outcome_at_s"]))
     unit, at_s = rows["unit"][chosen], rows["matched_at_s"][chosen]
-    order = np.lexsort((at_s, unit))
-    _, first = np.unique(unit[order], return_index=True)
-    days, units = np.unique(at_s[order][first] // DAY_S, return_counts=True)
+    if not np.all(unit[1:] > unit[:-1]):  # with a row per week, a unit has several
+        order = np.lexsort((at_s, unit))
+        at_s = at_s[order][np.unique(unit[order], return_index=True)[1]]
+    days, units = _tally(at_s // DAY_S)
     return dict(zip(days.tolist(), units.tolist(), strict=True))
 
 
-def _by_status(cells: Cells) -> dict[int, int]:
-    found: dict[int, int] = {}
-    for _, status, _, _, units in cells:
-        found[status] = found.get(status, 0) + units
-    return found
+def _by_status(codes: Integers, units: Integers) -> dict[int, int]:
+    found = np.bincount(codes // 4 % _STATUSES, weights=units, minlength=_STATUSES)
+    return {status: int(found[status]) for status in np.flatnonzero(found).tolist()}
 
 
-def _by_month(cells: Cells) -> dict[int, TwoByTwo]:
-    found: dict[int, TwoByTwo] = {}
-    for month, status, signal, converted, units in cells:
-        if status != ELIGIBLE:
-            continue
-        hit = units if converted else 0
-        row = TwoByTwo(hit, units, 0, 0) if signal else TwoByTwo(0, 0, hit, units)
-        found[month] = found.get(month, TwoByTwo(0, 0, 0, 0)) + row
-    return found
+def _by_month(codes: Integers, units: Integers) -> dict[int, TwoByTwo]:
+    eligible = codes // 4 % _STATUSES == ELIGIBLE
+    months, row = np.unique(codes[eligible] // (4 * _STATUSES), return_inverse=True)
+    table = np.zeros((months.size, 4), dtype=np.int64)
+    table[row, codes[eligible] % 4] = units[eligible]
+    return {
+        month: TwoByTwo(a, a + failed, c, c + missed)
+        for month, (missed, c, failed, a) in zip(months.tolist(), table.tolist(), strict=True)
+    }
 
 
 def _period(t0_s: NDArray[np.int64]) -> tuple[int, int] | None:

@@ -18,6 +18,7 @@ from beton.cli_discovery import run_text
 from beton.config import Settings
 from beton.demo.company import write
 from beton.demo.sizes import CompanySize
+from beton.discovery import sweep
 from beton.discovery.run import Question, Stopped, run
 from beton.discovery.shuffle import Shuffled
 from beton.errors import InputError
@@ -103,6 +104,16 @@ def test_a_finding_of_another_outcome_says_so(company: Path, services: Services)
     assert found
     for each in found[:5]:
         assert from_dict(dict(each.definition)).outcome == started
+
+
+def test_too_many_pairs_to_keep_are_found_by_a_second_pass(company: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = replace(question(company), settings=replace(SMALL, permutations=0))
+    kept = run(asked, lambda stage, share: None)
+    monkeypatch.setattr(sweep, "MOST_KEPT", 0)
+    again = run(asked, lambda stage, share: None)
+
+    assert kept.search.pairs.p.size
+    assert again.result.digest == kept.result.digest
 
 
 def test_periods_do_not_touch(found: DiscoveryRun) -> None:
@@ -243,6 +254,12 @@ def test_too_short_a_history_is_refused_with_a_way_out(company: Path) -> None:
 
     with pytest.raises(InputError, match="import more months"):
         run(short, lambda stage, share: None)
+
+
+@pytest.mark.parametrize("settings", [replace(SMALL, min_units=10**6), replace(SMALL, min_units=1_100)])
+def test_nothing_to_test_is_refused_with_a_way_out(company: Path, settings: DiscoverySettings) -> None:
+    with pytest.raises(InputError, match="import more months or more events"):
+        run(replace(question(company), settings=settings), lambda stage, share: None)
 
 
 def test_the_worker_runs_what_was_asked_for_once(company: Path, services: Services) -> None:

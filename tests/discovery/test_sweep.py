@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 import numpy as np
 import pytest
 
@@ -15,9 +17,9 @@ Tested = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 
 @pytest.fixture(scope="module", params=[0, 1])
 def world(request: pytest.FixtureRequest) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, BitMatrix]:
-    """Columns that depend on activity, as does the outcome; some units are in neither period."""
+    """Columns of several tiles that depend on activity, as does the outcome; some units are in neither period."""
     random = np.random.default_rng(request.param)
-    features, units = 50, 2_500
+    features, units = 150, 2_500
     activity = random.lognormal(size=units)
     share = random.uniform(0.01, 0.2, features)[:, None]
     columns = random.random((features, units)) < np.clip(activity * share, 0, 0.9)
@@ -44,9 +46,12 @@ def brute(columns: np.ndarray, train: np.ndarray, converted: np.ndarray, family:
     return first, second, log_p, n1
 
 
-@pytest.mark.parametrize("family", [sweep.Family(10), sweep.Family(30, first_new=35), sweep.Family(10_000)])
-@pytest.mark.parametrize("threads", [1, 2])
-def test_every_pair_is_tested_as_the_library_would(world: tuple, family: sweep.Family, threads: int) -> None:
+@pytest.mark.parametrize("family", [sweep.Family(10), sweep.Family(30, first_new=100), sweep.Family(10_000)])
+@pytest.mark.parametrize(("threads", "chunk_pairs"), [(1, 2_000_000), (1, 2_000), (2, 2_000)])
+def test_every_pair_is_tested_as_the_library_would(
+    world: tuple, family: sweep.Family, threads: int, chunk_pairs: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sweep, "_CHUNK_PAIRS", chunk_pairs)
     columns, train, _, converted, bits = world
     first, second, log_p, _ = brute(columns, train, converted, family)
     expected = sweep.empty_histogram()
@@ -72,6 +77,48 @@ def test_counts_are_those_of_the_four_groups(world: tuple) -> None:
     assert pairs.counts.tolist() == np.column_stack([(both & group).sum(axis=1) for group in groups]).tolist()
     assert bits.sizes.tolist() == [int(group.sum()) for group in groups]
     assert matrix.singles(bits).tolist() == np.column_stack([(columns & g).sum(axis=1) for g in groups]).tolist()
+
+
+def same(one: sweep.Pairs, other: sweep.Pairs) -> bool:
+    return all(np.array_equal(getattr(one, each.name), getattr(other, each.name)) for each in fields(sweep.Pairs))
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_kept_pairs_are_those_of_a_second_pass(world: tuple, threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sweep, "_CHUNK_PAIRS", 2_000)
+    bits, family, limit = world[4], sweep.Family(10), float(np.log(0.05))
+    plain = sweep.scan(bits, family)
+    below = sweep.collect(bits, family, limit)
+    stricter = float(np.median(below.log_p))
+
+    for room in (below.log_p.size, below.log_p.size - 1, 0):
+        scanned = sweep.scan(bits, family, limit, room, threads=threads)
+        assert (scanned.kept is None) == (room < below.log_p.size)
+        assert scanned.pairs_kept == (below.log_p.size if scanned.kept else 0)
+        assert scanned.tested == plain.tested
+        assert np.array_equal(scanned.histogram, plain.histogram)
+        for cutoff in (limit, stricter, limit / 2, 0.0):
+            expected = sweep.collect(bits, family, cutoff)
+            assert expected.log_p.size == np.sum(sweep.collect(bits, family, 0.0).log_p <= cutoff)
+            assert same(sweep.collect(bits, family, cutoff, scanned, threads=threads), expected)
+
+
+@pytest.mark.parametrize("room", [sweep.MOST_KEPT, 0])
+def test_pairs_are_tested_again_only_where_some_may_be_missing(
+    world: tuple, room: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bits, family, limit = world[4], sweep.Family(10), float(np.log(0.05))
+    scanned = sweep.scan(bits, family, limit, room)
+    tests = []
+    monkeypatch.setattr(sweep, "_test_chunk", lambda *given, test=sweep._test_chunk: tests.append(1) or test(*given))
+
+    nothing = sweep.collect(bits, family, -np.inf, scanned)
+    assert (nothing.first.shape, nothing.counts.shape, nothing.log_p.shape) == ((0,), (0, 4), (0,))
+    assert not tests
+    sweep.collect(bits, family, limit, scanned)
+    assert bool(tests) == (room == 0)
+    sweep.collect(bits, family, limit + 0.1, scanned)
+    assert tests
 
 
 def test_a_pair_equal_to_a_parent_is_no_candidate(world: tuple) -> None:
@@ -102,3 +149,7 @@ def test_nothing_to_reject_has_no_bound() -> None:
 def test_it_stops_when_asked(world: tuple) -> None:
     with pytest.raises(sweep.Stopped):
         sweep.scan(world[4], sweep.Family(10), should_stop=lambda: True)
+    scanned = sweep.scan(world[4], sweep.Family(10), 0.0)
+    for kept in (scanned, None):
+        with pytest.raises(sweep.Stopped):
+            sweep.collect(world[4], sweep.Family(10), 0.0, kept, should_stop=lambda: True)

@@ -161,6 +161,49 @@ def test_a_worker_that_is_told_to_end_puts_its_job_back(jobs: Jobs, until: Until
     assert (jobs.read(second.id).status, jobs.read(second.id).attempts) == ("queued", 0)
 
 
+def test_an_idle_worker_prepares_itself_once_it_can(jobs: Jobs, until: Until, monkeypatch: pytest.MonkeyPatch) -> None:
+    stop, tries, ran = Event(), [], []
+    first = jobs.enqueue("quick", "first", {}, now())
+
+    def warm(should_stop: Callable[[], bool]) -> bool:
+        assert jobs.read(first.id).status == "done"
+        tries.append(should_stop())
+        return len(tries) == 3
+
+    monkeypatch.setattr("beton.jobs.worker.IDLE_S", 0.01)
+    worker = Worker(jobs, {"quick": lambda payload, progress: ran.append(1) or {}}, warm=warm)
+    thread = Thread(target=worker.run_forever, args=(stop,))
+    thread.start()
+    until(lambda: len(tries) == 3)
+    jobs.enqueue("quick", "second", {}, now())
+    until(lambda: len(ran) == 2)
+    stop.set()
+    thread.join(timeout=30)
+    assert tries == [False] * 3
+
+
+def test_a_worker_that_cannot_prepare_itself_works_all_the_same(
+    jobs: Jobs, until: Until, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    stop, tries = Event(), []
+
+    def broken(should_stop: Callable[[], bool]) -> bool:
+        tries.append(1)
+        raise ValueError
+
+    monkeypatch.setattr("beton.jobs.worker.IDLE_S", 0.01)
+    worker = Worker(jobs, {"quick": lambda payload, progress: {}}, warm=broken)
+    thread = Thread(target=worker.run_forever, args=(stop,))
+    thread.start()
+    until(lambda: bool(tries))
+    job = jobs.enqueue("quick", "job", {}, now())
+    until(lambda: jobs.read(job.id).status == "done")
+    stop.set()
+    thread.join(timeout=30)
+    assert tries == [1]
+    assert "could be prepared" in caplog.text
+
+
 def test_a_queue_that_does_not_answer_is_tried_again(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
     stop, calls = Event(), []
 

@@ -162,6 +162,15 @@ def test_moments_by_hand():
     assert {type(x) for x in astuple(moments)} == {int}
 
 
+def test_how_accounts_are_named_changes_nothing():
+    random = np.random.default_rng(4)
+    converted, signal, account = (random.integers(0, most, 400) for most in (2, 2, 90))
+    expected = ClusterMoments.from_arrays(converted, signal, [f"account {each}" for each in account])
+    for keys in (account, account.astype(np.int8), account + 10**12, account - 40, account * 1.5):
+        assert ClusterMoments.from_arrays(converted, signal, keys) == expected
+    assert expected.clusters == np.unique(account).size
+
+
 def test_no_units_are_no_clusters():
     assert astuple(ClusterMoments.from_arrays([], [], [])) == (0,) * 11
 
