@@ -177,13 +177,17 @@ def _test_all(made_blocks: tuple[Block, ...], settings: DiscoverySettings, threa
     """Test all singles and pairs, collect those that may be rejected with their held-out counts; return how many."""
     singles = np.concatenate([log_p(each.counts(np.arange(each.first_new, each.end)).table()) for each in made_blocks])
     families = [sweep.Family(settings.min_units, each.first_new) for each in made_blocks]
-    scans = [sweep.scan(b.bits, family, threads=threads) for b, family in zip(made_blocks, families, strict=True)]
+    limit = float(np.log(settings.fdr))
+    scans = [sweep.scan(b.bits, f, limit, threads=threads) for b, f in zip(made_blocks, families, strict=True)]
     tested = singles.size + sum(each.tested for each in scans)
     histogram = np.sum([each.histogram for each in scans], axis=0)
     sweep.add_to_histogram(histogram, singles)
     bound = sweep.largest_rejectable_log_p(histogram, tested, settings.fdr)
     cutoff = -np.inf if bound is None else bound
-    pairs = [sweep.collect(b.bits, f, cutoff, threads=threads) for b, f in zip(made_blocks, families, strict=True)]
+    pairs = [
+        sweep.collect(b.bits, f, cutoff, scan, threads=threads)
+        for b, f, scan in zip(made_blocks, families, scans, strict=True)
+    ]
     benjamini_hochberg(np.concatenate([singles, *(each.log_p for each in pairs)]), tested)
     return int(tested)
 

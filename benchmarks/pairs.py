@@ -41,9 +41,10 @@ class Answer:
 def engine(world: World, threads: int) -> Answer:
     """Do what a discovery run does with pairs."""
     family = sweep.Family(MIN_UNITS)
-    scanned = sweep.scan(world.bits, family, threads=threads)
+    scanned = sweep.scan(world.bits, family, float(np.log(LEVEL)), threads=threads)
     bound = sweep.largest_rejectable_log_p(scanned.histogram, scanned.tested, LEVEL)
-    kept = sweep.collect(world.bits, family, -np.inf if bound is None else bound, threads=threads)
+    cutoff = -np.inf if bound is None else bound
+    kept = sweep.collect(world.bits, family, cutoff, scanned, threads=threads)
     return Answer(scanned.tested, kept)
 
 

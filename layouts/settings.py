@@ -48,9 +48,19 @@ def settings(current: CompanySettings, version: int) -> html.Div:
         select(ids.setting("currency"), "Currency", list(CURRENCIES), at["currency"]),
     ]
     thresholds = [
-        typed("min_confidence", "Minimum confidence to show signal", (None, "%"), "Of the direction, for discovered signals."),
+        typed(
+            "min_confidence",
+            "Minimum confidence to show signal",
+            (None, "%"),
+            "Of the direction, for discovered signals.",
+        ),
         typed("min_sample", "Minimum sample size", (None, "users"), "With fewer, the verdict is: not enough data."),
-        typed("min_lift", "Minimum lift", (None, "x"), "Recommended from this lift on. Harmful ones count when as far below 1x."),
+        typed(
+            "min_lift",
+            "Minimum lift",
+            (None, "x"),
+            "Recommended from this lift on. Harmful ones count when as far below 1x.",
+        ),
     ]
     return page(
         "Settings",
