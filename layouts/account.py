@@ -10,10 +10,9 @@ from beton.model.unit_facts import AccountFacts, Person
 from layouts import format
 from layouts.parts.attributes import aria
 from layouts.parts.cards import card, columns, facts, metric, metrics, page
-from layouts.parts.notices import badge, info
 from layouts.parts.tables import table
 from layouts.routes import Page, Route, href
-from layouts.unit_parts import AS_IMPORTED, day, deals_card, signals_card, trait_rows
+from layouts.unit_parts import AS_IMPORTED, badges, day, deals_card, notices, signals_card, trait_rows
 
 INTERNAL: Final = (
     "Everybody here is internal or a test. The account is left out of every backtest, discovery run and list."
@@ -27,31 +26,17 @@ NO_SIGNAL: Final = "Carries no signal on accounts. Signals on people are on the 
 
 def account_page(account: AccountFacts) -> html.Div:
     """Return the page."""
-    notices = []
-    if account.is_internal:
-        notices.append(info(INTERNAL, "Left out of all numbers"))
-    elif not account.is_identified:
-        notices.append(info(UNIDENTIFIED, "Not matched to the CRM"))
     signals = signals_card(account.carried, account.unmeasured, NO_SIGNAL)
     deals = deals_card(account.deals, account.outcome_words)
     return page(
         account.name or account.account_id,
-        *notices,
+        *notices(account, INTERNAL, UNIDENTIFIED),
         _figures(account),
         columns(_profile(account), html.Div([signals, deals], className="stack")),
         _people(account),
-        subtitle=html.Div(_badges(account), className="badges"),
+        subtitle=badges(account, "DEMO: simulated account"),
         back=("Signals", href(Route(Page.SIGNALS))),
     )
-
-
-def _badges(account: AccountFacts) -> list[Any]:
-    shown = [badge("Converted", "healthy") if account.outcome_at else badge("Not converted", "disabled")]
-    if account.is_internal:
-        shown.append(badge("Internal: left out", "watch"))
-    if account.is_demo:
-        shown.append(badge("DEMO: simulated account", "demo"))
-    return shown
 
 
 def _figures(account: AccountFacts) -> html.Div:

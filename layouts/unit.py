@@ -12,11 +12,10 @@ from layouts import format, ids
 from layouts.parts.attributes import aria
 from layouts.parts.cards import card, columns, facts, metric, metrics, page
 from layouts.parts.figures import graph
-from layouts.parts.notices import badge, info
 from layouts.parts.tables import table
 from layouts.routes import Page, Route, href
 from layouts.unit_figures import drawn_events, is_drawn, last_day, timeline_figure, timeline_height_px
-from layouts.unit_parts import AS_IMPORTED, day, deals_card, signals_card, trait_rows
+from layouts.unit_parts import AS_IMPORTED, badges, day, deals_card, notices, signals_card, trait_rows
 
 INTERNAL: Final = (
     "This is one of your own or a test account. It is left out of every backtest, discovery run and list, and so it "
@@ -30,32 +29,18 @@ UNIDENTIFIED: Final = (
 
 def unit_page(unit: UnitFacts) -> html.Div:
     """Return the page of one user."""
-    notices = []
-    if unit.is_internal:
-        notices.append(info(INTERNAL, "Left out of all numbers"))
-    elif not unit.is_identified:
-        notices.append(info(UNIDENTIFIED, "Not matched to the CRM"))
     signals = signals_card(unit.carried, unit.unmeasured, "Carries none of the saved signals.")
     deals = deals_card(unit.deals, unit.outcome_words)
     return page(
         unit.email or unit.user_id,
-        *notices,
+        *notices(unit, INTERNAL, UNIDENTIFIED),
         _figures(unit),
         _timeline(unit),
         columns(_profile(unit), html.Div([signals, deals], className="stack")),
         _events(unit),
-        subtitle=html.Div(_badges(unit), className="badges"),
+        subtitle=badges(unit, "DEMO: simulated person"),
         back=("Signals", href(Route(Page.SIGNALS))),
     )
-
-
-def _badges(unit: UnitFacts) -> list[Any]:
-    shown = [badge("Converted", "healthy") if unit.outcome_at else badge("Not converted", "disabled")]
-    if unit.is_internal:
-        shown.append(badge("Internal: left out", "watch"))
-    if unit.is_demo:
-        shown.append(badge("DEMO: simulated person", "demo"))
-    return shown
 
 
 def _figures(unit: UnitFacts) -> html.Div:

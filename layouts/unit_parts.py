@@ -7,9 +7,10 @@ from typing import Any, Final
 
 from dash import html
 
-from beton.model.unit_facts import Carried, Deal, Trait
+from beton.model.unit_facts import AccountFacts, Carried, Deal, Trait, UnitFacts
 from layouts import format
 from layouts.parts.cards import card
+from layouts.parts.notices import badge, info
 from layouts.parts.tables import table
 from layouts.routes import Page, Route, href
 
@@ -17,6 +18,23 @@ AS_IMPORTED: Final = (
     "“As imported” is what the data said at the import: nobody can tell since when, so a signal on such a property "
     "may know what only became true later."
 )
+
+
+def notices(unit: UnitFacts | AccountFacts, internal: str, unidentified: str) -> list[html.Div]:
+    """Return why the unit is in no cohort, in the words given, if it is in none."""
+    if unit.is_internal:
+        return [info(internal, "Left out of all numbers")]
+    return [] if unit.is_identified else [info(unidentified, "Not matched to the CRM")]
+
+
+def badges(unit: UnitFacts | AccountFacts, demo: str) -> html.Div:
+    """Return whether the unit converted and counts; ``demo`` labels a simulated one."""
+    shown = [badge("Converted", "healthy") if unit.outcome_at else badge("Not converted", "disabled")]
+    if unit.is_internal:
+        shown.append(badge("Internal: left out", "watch"))
+    if unit.is_demo:
+        shown.append(badge(demo, "demo"))
+    return html.Div(shown, className="badges")
 
 
 def day(after_days: float) -> str:

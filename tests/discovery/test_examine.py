@@ -12,11 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from beton import cli
-from beton.bootstrap import build_services
 from beton.cli_text import examination_text
-from beton.config import Settings
-from beton.demo.company import write
-from beton.demo.sizes import CompanySize
 from beton.discovery.cohorts import split_at_s
 from beton.model.discovery import DiscoverySettings
 from beton.model.evidence import Table
@@ -30,19 +26,6 @@ from beton.stats.proportions import mid_p
 from beton.warehouse.reader import Warehouse
 
 SMALL = DiscoverySettings(windows_days=(3, 14), activity_days=14, counts=(1, 2, 3, 5, 10))
-
-
-@pytest.fixture(scope="module")
-def company(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("examined")
-    write(folder / "files", size=CompanySize().scaled(0.4))
-    build_services(Settings(data_dir=folder)).workspace.import_files(folder / "files" / "mapping.yaml")
-    return folder
-
-
-@pytest.fixture(scope="module")
-def services(company: Path) -> Services:
-    return build_services(Settings(data_dir=company))
 
 
 @pytest.fixture(scope="module")

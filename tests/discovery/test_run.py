@@ -13,11 +13,9 @@ from scipy.stats import binom
 from typer.testing import CliRunner
 
 from beton import cli
-from beton.bootstrap import build_services, build_worker
+from beton.bootstrap import build_worker
 from beton.cli_discovery import run_text
 from beton.config import Settings
-from beton.demo.company import write
-from beton.demo.sizes import CompanySize
 from beton.discovery import sweep
 from beton.discovery.run import Question, Stopped, run
 from beton.discovery.shuffle import Shuffled
@@ -37,19 +35,6 @@ from beton.warehouse.reader import Warehouse
 SMALL = DiscoverySettings(windows_days=(3, 14), activity_days=14, counts=(1, 2, 3, 5, 10), permutations=200)
 HORIZON_DAYS = 50
 WORLDS = 20
-
-
-@pytest.fixture(scope="module")
-def company(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("discovery")
-    write(folder / "files", size=CompanySize().scaled(0.4))
-    build_services(Settings(data_dir=folder)).workspace.import_files(folder / "files" / "mapping.yaml")
-    return folder
-
-
-@pytest.fixture(scope="module")
-def services(company: Path) -> Services:
-    return build_services(Settings(data_dir=company))
 
 
 @pytest.fixture(scope="module")
