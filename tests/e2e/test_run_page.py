@@ -75,7 +75,11 @@ def test_a_click_on_a_kept_dot_opens_its_signal_and_on_another_does_not(
     expect(dots).to_have_count(3)
     # Traces are drawn from the least to the most important: chance, listed, kept.
     dots.nth(0).locator(".point").last.click(force=True)
+    expect(page.locator("#discovery-volcano .hovertext")).to_be_visible()
     expect(page).to_have_url(address)
+
+    page.reload()
+    expect(dots).to_have_count(3)
     dots.nth(2).locator(".point").last.click(force=True)
     expect(page).to_have_url(re.compile(r"/signals/[A-Za-z0-9_-]+$"))
 

@@ -49,9 +49,10 @@ def test_a_signal_leads_to_a_person_and_back(page: Page, demo_url: str, demo: Se
     expect(page.get_by_text("DEMO: simulated person")).to_be_visible()
     expect(page.locator("#unit-timeline .point").first).to_be_visible()
     expect(page.get_by_role("region", name="Last events")).to_contain_text("user_signed_up")
-    page.get_by_role("table", name="Signals carried").get_by_role("link").first.click()
+    name = demo.signals.read(signal_id).definition.name
+    page.get_by_role("table", name="Signals carried").get_by_role("link", name=name, exact=True).click()
     expect(page).to_have_url(f"{demo_url}/signals/{signal_id}")
-    expect(page.locator("h1")).to_have_text(demo.signals.read(signal_id).definition.name)
+    expect(page.locator("h1")).to_have_text(name)
     page.go_back()
     expect(page.locator("h1")).to_have_text(first)
 
