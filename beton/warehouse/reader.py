@@ -90,7 +90,7 @@ class Warehouse:
             if self._core is None or self._core[0] != name:
                 try:
                     self._core = (name, open_core(self._store.directory(name) / CORE_FOLDER))
-                except OSError as error:
+                except (OSError, ValueError, KeyError) as error:
                     raise WarehouseError(f"The current snapshot cannot be opened ({error}): import again.") from error
             return self._core[1]
 

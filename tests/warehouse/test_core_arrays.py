@@ -90,6 +90,27 @@ def test_columns_come_back_as_they_are_stored(warehouse: Warehouse, core: Core) 
     assert all(column.set_s is None for name, column in core.users.columns.items() if name != "plan")
 
 
+def test_rows_by_word_are_those_of_each_event_in_their_order(core: Core) -> None:
+    pages = core.event_columns["page_path"]
+    assert pages.by_word is not None
+    assert len(set(pages.values.tolist())) > 2
+    for event in range(len(core.event_names)):
+        first, end = core.pair_start[core.event_pairs[event : event + 2]].tolist()
+        wanted = sorted(range(first, end), key=lambda row: (pages.values[row], row))
+        assert pages.by_word[first:end].tolist() == wanted
+    assert core.event_columns["amount"].by_word is None
+    assert all(column.by_word is None for column in core.users.columns.values())
+
+
+@pytest.mark.parametrize(("pages", "kind"), [(128, "int8"), (129, "int16")])
+def test_codes_take_as_few_bytes_as_hold_them(tmp_path: Path, pages: int, kind: str) -> None:
+    acts = [Act("a", "view", MONDAY + page, page_path=f"/{page:03}") for page in range(pages)]
+    world = World([Person("a", MONDAY)], acts=[*acts, Act("a", "view", MONDAY + DAY)])
+    column = reference.build(world, tmp_path).core().event_columns["page_path"]
+    assert column.values.dtype == kind
+    assert decoded(column) == [*(act.page_path for act in acts), None]
+
+
 def test_units_know_their_first_deals(tmp_path: Path) -> None:
     world = World([Person("a", MONDAY, "acme"), Person("b", MONDAY + DAY, "acme"), Person("c", MONDAY + 2 * DAY)])
     world.sizes = {"acme": 50, "nobody": None}

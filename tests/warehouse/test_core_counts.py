@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import reference
 from hypothesis import HealthCheck, given, settings
@@ -14,6 +17,7 @@ from hypothesis import strategies as st
 from beton.model.outcome import Outcome
 from beton.model.signal import SignalDefinition, from_dict
 from beton.warehouse.compile import Catalogue
+from beton.warehouse.core import match
 from beton.warehouse.core.arrays import Core
 from beton.warehouse.core.count import count_core
 from beton.warehouse.core.frame import frame
@@ -128,6 +132,114 @@ def test_filters_of_every_kind(
         leaf = {"event": event, "op": of, "where": where} | ({} if count is None else {"value": count})
         asked = {"name": "filtered", "unit": unit, "when": leaf}
         assert compare(warehouse, core, asked, Outcome(), reference.clock(world, asked))
+
+
+SEVERAL: list[list[tuple[str, str, Any]]] = [
+    [("page_path", "=", "/pricing"), ("amount", ">", 1.5)],
+    [("amount", ">=", 1), ("amount", "<=", 2)],
+    [("page_path", "!=", "/docs"), ("page_path", "contains", "p"), ("amount", "!=", 2.5)],
+    [("page_path", "=", "nowhere"), ("amount", ">", 1.5)],
+]
+
+
+@pytest.mark.parametrize("filters", SEVERAL)
+@pytest.mark.parametrize("unit", ["user", "account"])
+def test_several_filters_at_once(
+    shared: tuple[reference.World, Warehouse, Core], unit: str, filters: list[tuple[str, str, Any]]
+) -> None:
+    world, warehouse, core = shared
+    where = [{"property": name, "op": op, "value": value} for name, op, value in filters]
+    for event, op, count in (("start", "count >=", 2), ("*", "active days >=", 2), ("invite", "count <=", 1)):
+        leaf = {"event": event, "op": op, "value": count, "within_days": 9, "where": where}
+        asked = {"name": "filtered", "unit": unit, "when": leaf}
+        assert compare(warehouse, core, asked, Outcome(), reference.clock(world, asked))
+
+
+def _pages(tmp_path: Path, rare: int) -> tuple[reference.World, Warehouse, Core]:
+    """Sixty users look at a page on every other day around their signup; every ``rare``-th look is at the prices."""
+    start = reference.MONDAY
+    people = [reference.Person(f"u{i:02}", start + i * 3600, f"co{i % 9}") for i in range(60)]
+    acts = [
+        reference.Act(
+            person.id,
+            "view",
+            person.t0 + (2 * n - 4) * reference.DAY,
+            "/pricing" if (i + n) % rare == 0 else ("/docs", "/team")[n % 2],
+        )
+        for i, person in enumerate(people)
+        for n in range(i % 13)
+    ]
+    deals = [
+        reference.random_deal(random.Random(i), person, start + 25 * reference.DAY) for i, person in enumerate(people)
+    ]
+    world = reference.World(people, {f"co{i}": i for i in range(9)}, acts, deals[::4])
+    warehouse = reference.build(world, tmp_path)
+    return world, warehouse, warehouse.core()
+
+
+PRICING: list[dict[str, Any]] = [
+    {"op": "completed"},
+    {"op": "count >=", "value": 2},
+    {"op": "count <=", "value": 1},
+    {"op": "not completed"},
+    {"op": "active days >=", "value": 2},
+]
+
+
+@pytest.mark.parametrize(("rare", "unused"), [(6, "sift"), (2, "look_up")])
+@pytest.mark.parametrize("unit", ["user", "account"])
+def test_a_rare_word_is_looked_up_and_a_common_one_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unit: str, rare: int, unused: str
+) -> None:
+    def refuse(*_: object) -> None:
+        raise AssertionError(f"{unused} was called")
+
+    monkeypatch.setattr(match, unused, refuse)
+    world, warehouse, core = _pages(tmp_path, rare)
+    for asked_of in PRICING:
+        where = [{"property": "page_path", "op": "=", "value": "/pricing"}]
+        asked = {"name": "x", "unit": unit, "when": {"event": "view", "within_days": 9, "where": where, **asked_of}}
+        assert compare(warehouse, core, asked, Outcome(), reference.clock(world, asked))
+
+
+def test_a_snapshot_without_rows_by_word_counts_the_same(tmp_path: Path) -> None:
+    world, warehouse, core = _pages(tmp_path, 6)
+    pages = replace(core.event_columns["page_path"], by_word=None)
+    older = replace(core, event_columns=core.event_columns | {"page_path": pages})
+    where = [{"property": "page_path", "op": "=", "value": "/pricing"}]
+    asked = {"name": "x", "when": {"event": "view", "op": "count >=", "value": 2, "within_days": 9, "where": where}}
+    assert compare(warehouse, older, asked, Outcome(), reference.clock(world, asked))
+
+
+def test_the_order_of_conditions_does_not_matter(shared: tuple[reference.World, Warehouse, Core]) -> None:
+    """Cheap ones are judged first, and the others only for whom they leave."""
+    world, warehouse, core = shared
+    items: list[dict[str, Any]] = [
+        {"event": "*", "op": "active days >=", "value": 2},
+        {"any": [{"event": "invite"}, {"property": "seats", "op": ">=", "value": 2}]},
+        {"none": [{"event": "report", "within_days": 2}, {"property": "plan", "op": "=", "value": "free"}]},
+        {"event": "start", "op": "count >=", "value": 1},
+    ]
+    found = []
+    for unit in ("user", "account"):
+        for order in permutations(items):
+            signal = from_dict({"name": "x", "unit": unit, "when": {"all": list(order)}})
+            found.append(match.match_s(core, signal, 14 * reference.DAY))
+        assert all(np.array_equal(found[-1], each) for each in found[-24:])
+        asked = {"name": "x", "unit": unit, "when": {"all": items}}
+        assert 0 < np.count_nonzero(found[-1] < reference.NEVER) < found[-1].size
+        assert compare(warehouse, core, asked, Outcome(), reference.clock(world, asked))
+
+
+def test_nobody_eligible_is_counted_as_nobody(shared: tuple[reference.World, Warehouse, Core]) -> None:
+    _, warehouse, core = shared
+    day_before = reference.MONDAY - 400 * reference.DAY
+    asked = {"name": "x", "when": {"event": "start", "within_days": 2}}
+    cut = Clock(2 * reference.DAY, reference.DAY, 20 * reference.DAY, day_before, day_before)
+    assert compare(warehouse, core, asked, Outcome(), cut)
+    cohort = frame(core, "user", Outcome(), cut)
+    found = count_core(core, from_dict(asked), cohort, cut.landmark_s, {}, silent)
+    assert (found.months, found.period_s, found.moments.clusters) == ({}, None, 0)
 
 
 PROPERTIES: list[tuple[str, str, Any]] = [

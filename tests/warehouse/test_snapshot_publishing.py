@@ -136,3 +136,14 @@ def test_a_store_that_is_not_a_database_is_said_in_one_line(files: Files) -> Non
     with pytest.raises(WarehouseError, match=r"cannot be opened .*: import again") as refused:
         Warehouse(files.data_dir).manifest()
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("name", ["rel_s.npy", "index.json"])
+def test_a_truncated_array_is_said_in_one_line(files: Files, name: str) -> None:
+    files.publish()
+    damaged = next((files.data_dir / "warehouse/snap").iterdir()) / "core" / name
+    damaged.chmod(0o644)
+    damaged.write_bytes(damaged.read_bytes()[:40])
+    with pytest.raises(WarehouseError, match=r"cannot be opened .*: import again") as refused:
+        Warehouse(files.data_dir).core()
+    assert "\n" not in str(refused.value)

@@ -33,14 +33,16 @@ Kind = Literal["text", "number", "boolean"]
 class Column:
     """One property, aligned with the rows of its table.
 
-    ``values`` is int32 codes into ``words`` (text, -1 null), float64 (number, NaN null) or int8 (boolean, -1 null);
-    ``set_s`` is when the value was set, epoch seconds, 0 where unknown, or None for a property without such a time.
+    ``values`` is codes into ``words`` in as few bytes as hold them (text, -1 null), float64 (number, NaN null) or int8
+    (boolean, -1 null); ``set_s`` is when the value was set, epoch seconds, 0 where unknown, or None for a property
+    without such a time. ``by_word``, of text of events, is the rows of each event by code, then in their order.
     """
 
     kind: Kind
     values: NDArray[Any]
     words: tuple[str, ...] = ()
     set_s: NDArray[np.int64] | None = None
+    by_word: NDArray[np.integer[Any]] | None = None
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,7 @@ def open_core(folder: Path) -> Core:
     """Open the arrays that ``build.write_core`` left in ``folder``.
 
     Raises:
-        OSError: a file is missing.
+        OSError: a file is missing. ValueError or KeyError: one is damaged.
     """
     index = json.loads((folder / INDEX_FILE).read_text(encoding="utf-8"))
     events = {name: _array(folder, name) for name in EVENT_ARRAYS}
@@ -115,6 +117,7 @@ def _columns(folder: Path, entries: list[dict[str, Any]]) -> dict[str, Column]:
             _array(folder, entry["values"]),
             tuple(entry["words"]),
             _array(folder, entry["set_s"]) if entry["set_s"] else None,
+            _array(folder, entry["by_word"]) if "by_word" in entry else None,
         )
         for entry in entries
     }

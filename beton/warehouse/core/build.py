@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -52,6 +53,7 @@ class _Writer:
         self.connection = connection
         self.folder = folder
         self.event_names: list[str] = []
+        self.event_rows: NDArray[np.int64] = np.empty(0, dtype=np.int64)  # where the rows of each event begin, and end
 
     def save(self, name: str, values: NDArray[Any]) -> None:
         np.save(self.folder / f"{name}.npy", values)
@@ -71,6 +73,7 @@ class _Writer:
         starts = np.flatnonzero(is_first)
         before = np.add.reduceat((rel_s < 0).astype(np.int64), starts)
         codes = np.arange(len(self.event_names) + 1)
+        self.event_rows = np.searchsorted(event, codes).astype(np.int64)
         self.save("event_pairs", np.searchsorted(event[starts], codes).astype(np.int64))
         self.save("pair_user", user[starts].astype(np.int32))
         self.save("pair_start", np.append(starts, rel_s.size).astype(np.int64))
@@ -82,7 +85,7 @@ class _Writer:
         (users,) = self.connection.execute("SELECT count(*) FROM store.users").fetchall()[0]
         after = np.flatnonzero(rel_s >= 0)
         after = after[np.lexsort((rel_s[after], user[after]))]
-        self.save("user_rows", after.astype(np.int32 if rel_s.size <= _LARGEST_INT32 else np.int64))
+        self.save("user_rows", after.astype(_row_type(rel_s.size)))
         self.save("user_start", np.searchsorted(user[after], np.arange(users + 1)).astype(np.int64))
 
     def users(self) -> None:
@@ -137,21 +140,36 @@ class _Writer:
             self.save(f"{file}_set_s", self._values(table, f"COALESCE({ident(name + _SET_S)}, 0)").astype(np.int64))
         set_s = f"{file}_set_s" if is_dated else None
         shown = joined_company_column(name) if table == "companies" else name
-        return {"name": shown, "kind": kind, "values": file, "words": words, "set_s": set_s}
+        entry = {"name": shown, "kind": kind, "values": file, "words": words, "set_s": set_s}
+        if table == "events" and kind == "text":
+            entry["by_word"] = f"{file}_by_word"
+            self.save(f"{file}_by_word", self._by_word(values))
+        return entry
+
+    def _by_word(self, codes: NDArray[Any]) -> NDArray[Any]:
+        """The rows of each event sorted by code, stably, so that those of one word stay by user and time."""
+        rows = np.empty(codes.size, dtype=_row_type(codes.size))
+        for first, end in pairwise(self.event_rows.tolist()):
+            rows[first:end] = first + np.argsort(codes[first:end], kind="stable")
+        return rows
 
     def _values(self, table: str, expression: str) -> NDArray[Any]:
         return self.fetch(f"SELECT {expression} AS v FROM store.{table} ORDER BY {_ORDER[table]}")["v"]
 
-    def _text(self, table: str, name: str) -> tuple[NDArray[np.int32], list[str]]:
-        """Codes into the sorted words."""
+    def _text(self, table: str, name: str) -> tuple[NDArray[np.signedinteger[Any]], list[str]]:
+        """Codes into the sorted words, in as few bytes as hold them: a question reads many of them."""
         sql = f"SELECT {ident(name)} AS v FROM store.{table} ORDER BY {_ORDER[table]}"
         encoded = self.connection.sql(sql).to_arrow_table().column("v").dictionary_encode().combine_chunks()
         found = encoded.dictionary.to_pylist()
         order = sorted(range(len(found)), key=found.__getitem__)
-        code_of = np.full(len(found) + 1, -1, dtype=np.int32)
-        code_of[order] = np.arange(len(found), dtype=np.int32)
+        code_of = np.full(len(found) + 1, -1, dtype=np.min_scalar_type(-max(len(found), 1)))
+        code_of[order] = np.arange(len(found))
         codes = encoded.indices.fill_null(len(found)).to_numpy(zero_copy_only=False)
         return code_of[codes], [found[i] for i in order]
+
+
+def _row_type(rows: int) -> type[np.int32] | type[np.int64]:
+    return np.int32 if rows <= _LARGEST_INT32 else np.int64
 
 
 def _first_created(who: str) -> str:

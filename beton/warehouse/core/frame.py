@@ -36,6 +36,33 @@ class Frame:
         eligible: NDArray[np.bool_] = self.status == ELIGIBLE
         return eligible
 
+    @cached_property
+    def months(self) -> NDArray[np.int32]:
+        """Months in which eligible units began, ascending."""
+        return np.unique(self.month[self.eligible])
+
+    @cached_property
+    def month_row(self) -> NDArray[np.int64]:
+        """Place of each eligible unit's month among ``months``."""
+        return np.searchsorted(self.months, self.month)
+
+    @cached_property
+    def clusters(self) -> int:
+        """How many clusters there are, eligible or not."""
+        return int(self.cluster.max(initial=-1)) + 1
+
+    @cached_property
+    def status_units(self) -> dict[int, int]:
+        """Units by status."""
+        units = np.bincount(self.status)
+        return {status: int(units[status]) for status in np.flatnonzero(units).tolist()}
+
+    @cached_property
+    def period_s(self) -> tuple[int, int] | None:
+        """First and last time zero of the eligible, or None."""
+        t0_s = self.t0_s[self.eligible]
+        return (int(t0_s.min()), int(t0_s.max())) if t0_s.size else None
+
 
 def frame(core: Core, unit: Unit, outcome: Outcome, clock: Clock) -> Frame:
     """Return the cohort after signup; ``match.why_not`` says which outcomes the core knows."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from fractions import Fraction
 from typing import Any, Final
 
@@ -23,12 +24,13 @@ from beton.model.outcome import Outcome
 from beton.model.signal import DAY_S, SignalDefinition
 from beton.warehouse.compile import JSON_PREFIX, NEVER, WEEK_S, seconds, threshold
 from beton.warehouse.core.arrays import Column, Core
-from beton.warehouse.core.kernels import Rows, kth_period, kth_row
+from beton.warehouse.core.kernels import Cohort, Rows, begin, drop, look_up, products, put_off, sift, tally
 from beton.warehouse.core.predicates import holds, matching_words
 
-_NO_CODES: Final = np.empty(0, dtype=np.int32)
+_NO_CODES: Final = np.empty(0, dtype=np.int8)
+_NO_CODES.flags.writeable = False  # as those of a snapshot, for which kernels are compiled
 _KEEPS_ALL: Final = np.empty(0, dtype=bool)
-_KEPT: Final = np.array([False, True])
+_RARE: Final = 4  # a word is worth looking up when at most one in so many rows has it
 
 
 def why_not(core: Core, signal: SignalDefinition, outcome: Outcome) -> str:
@@ -69,112 +71,150 @@ def match_s(
     Only for signals to which ``why_not`` has no objection. With ``units`` (keys) only their entries have a meaning,
     which saves looking at the events of the others.
     """
-    held = _Tree(core, signal, landmark_s, units).held(signal.when)
-    return _rolled_up(core, signal, landmark_s, held) if signal.unit == "account" else held
+    held_s = _first_s(core, signal, units)
+    _Tree(core, signal, landmark_s).apply(signal.when, held_s)
+    return _rolled_up(core, signal, landmark_s, held_s) if signal.unit == "account" else held_s
 
 
 def warm(core: Core) -> None:
-    """Load every kernel, or compile it where this machine has not yet: the first match of a process pays for that."""
+    """Load every kernel, or compile it where this machine has not yet, before the first question has to wait for it."""
     event = core.event_names[0]
-    each = (
-        EventCondition(event),
-        EventCondition(event, "active days >=", 1),
-        EventCondition(ANY_EVENT, "active days >=", 1),
-    )
-    match_s(core, SignalDefinition("warm", Group("any", each)), 0)
+    each = [EventCondition(event), EventCondition(ANY_EVENT, "active days >=", 1)]
+    for name, column in core.event_columns.items():
+        other = PropertyCondition(name, "!=", True if column.kind == "boolean" else 0)
+        each.append(EventCondition(event, where=(other,)))
+    nobody, never = np.empty(0, dtype=np.int32), np.empty(0, dtype=np.int64)
+    held_s = match_s(core, SignalDefinition("warm", Group("none", tuple(each))), 0, nobody)
+    offset_s, none = core.users.account_offset_s, core.user_rows[:0]
+    rows = Rows(core.pair_user[:0], core.pair_zero[:0], core.pair_start[:0], none, core.rel_s, offset_s)
+    look_up(held_s, rows, none)
+    cohort = Cohort(nobody, nobody, never, never, never, np.empty(0, dtype=np.int8), np.empty(0, dtype=bool))
+    products(tally(held_s, cohort, 0, 0)[1])
 
 
 class _Tree:
-    """One tree on one clock, evaluated for every user."""
+    """One tree on one clock. Its parts put off ``held_s``, when everything so far held for each user, in place."""
 
-    def __init__(
-        self, core: Core, signal: SignalDefinition, landmark_s: int, units: NDArray[np.integer[Any]] | None
-    ) -> None:
+    def __init__(self, core: Core, signal: SignalDefinition, landmark_s: int) -> None:
         self.core = core
         self.landmark_s = landmark_s
-        self.wanted = _users_of(core, signal, units)
         offset_s = core.users.account_offset_s
         self.offset_s = offset_s if signal.unit == "account" else np.zeros_like(offset_s)
+        self.offset_s.flags.writeable = False  # as those of a snapshot, for which kernels are compiled
 
-    def held(self, node: Condition) -> NDArray[np.int64]:
-        if isinstance(node, Group):
-            return self._group(node)
-        return self._property(node) if isinstance(node, PropertyCondition) else self._event(node)
+    def apply(self, node: Condition, held_s: NDArray[np.int64]) -> None:
+        if isinstance(node, PropertyCondition):
+            drop(held_s, self._property(node))
+        elif isinstance(node, EventCondition):
+            self._event(node, held_s)
+        elif node.match == "all":
+            # What few rows decide comes first: the rows of users that it rules out are never read.
+            for item in sorted(node.items, key=self._rows_of):
+                self.apply(item, held_s)
+        else:
+            either_s = self._either(node, held_s)
+            if node.match == "none":
+                windows = [self._window_s(leaf) for leaf in leaves(node) if isinstance(leaf, EventCondition)]
+                np.maximum(held_s, max(windows, default=0), out=held_s)
+                drop(held_s, either_s == NEVER)
+            else:
+                held_s[:] = either_s
 
-    def _group(self, node: Group) -> NDArray[np.int64]:
-        held = self.held(node.items[0])
+    def _either(self, node: Group, held_s: NDArray[np.int64]) -> NDArray[np.int64]:
+        """When the first of the items held too."""
+        either_s = held_s.copy()
+        self.apply(node.items[0], either_s)
         for item in node.items[1:]:
-            (np.maximum if node.match == "all" else np.minimum)(held, self.held(item), out=held)
-        if node.match != "none":
-            return held
-        windows = [self._window_s(leaf) for leaf in leaves(node) if isinstance(leaf, EventCondition)]
-        return np.where(held == NEVER, max(windows, default=0), NEVER)
+            other_s = held_s.copy()
+            self.apply(item, other_s)
+            np.minimum(either_s, other_s, out=either_s)
+        return either_s
 
-    def _property(self, node: PropertyCondition) -> NDArray[np.int64]:
+    def _rows_of(self, node: Condition) -> int:
+        """How many rows of events a condition may have to look at."""
+        if isinstance(node, PropertyCondition):
+            return 0
+        if isinstance(node, Group):
+            return sum(map(self._rows_of, node.items))
+        if node.event == ANY_EVENT:
+            return self.core.rel_s.size
+        pairs = self._pairs(node)
+        if node.where or node.op in ACTIVITY_OPS:
+            return int(self.core.pair_start[pairs.stop] - self.core.pair_start[pairs.start])
+        return int(pairs.stop - pairs.start)
+
+    def _pairs(self, node: EventCondition) -> slice:
+        event = self.core.event_names.index(node.event)
+        return slice(*self.core.event_pairs[event : event + 2].tolist())
+
+    def _property(self, node: PropertyCondition) -> NDArray[np.bool_]:
         column = self.core.users.columns[node.property]
         test = holds(column, node)
         if column.set_s is not None:
             test &= column.set_s < self.core.users.t0_s - self.offset_s + self.landmark_s
-        return np.where(test, 0, NEVER)
+        return test
 
     def _window_s(self, node: EventCondition) -> int:
         return self.landmark_s if node.within_days is None else min(seconds(node.within_days), self.landmark_s)
 
-    def _event(self, node: EventCondition) -> NDArray[np.int64]:
-        found = np.full(self.offset_s.size, NEVER, dtype=np.int64)
-        rows, window_s, k = self._rows(node), self._window_s(node), threshold(node)
-        if node.op in ACTIVITY_OPS:
-            period_s = DAY_S if node.op == "active days >=" else WEEK_S
-            kth_period(rows, self.offset_s, k, period_s, window_s, found)
-        else:
-            kth_row(rows, self.offset_s, k, window_s, found)
-        if node.op in ("not completed", "count <="):
-            return np.where(found == NEVER, window_s, NEVER)
-        return found
+    def _event(self, node: EventCondition, held_s: NDArray[np.int64]) -> None:
+        window_s = self._window_s(node)
+        rows = self._kept(node, held_s, window_s) if node.where else self._rows(node)
+        period_s = {"active days >=": DAY_S, "active weeks >=": WEEK_S}.get(node.op, 0)
+        put_off(held_s, rows, threshold(node), period_s, window_s, node.op in ("not completed", "count <="))
 
     def _rows(self, node: EventCondition) -> Rows:
-        """The rows of the event at or after the signup, with those that its filters drop marked."""
-        core = self.core
+        """All rows of the event, each user's from the signup on."""
+        core, clock = self.core, (self.core.rel_s, self.offset_s)
         if node.event == ANY_EVENT:
-            users = np.arange(self.offset_s.size, dtype=np.int32)
-            code, kept = self._kept(node, slice(None))
-            return Rows(
-                core.user_start[:-1], core.user_start[1:], users, core.rel_s, core.user_rows, code, kept, self.wanted
-            )
-        event = core.event_names.index(node.event)
-        first, last = (int(pair) for pair in core.event_pairs[event : event + 2])
-        start, end = (int(core.pair_start[pair]) for pair in (first, last))
-        code, kept = self._kept(node, slice(start, end))
-        return Rows(
-            core.pair_zero[first:last] - start,
-            core.pair_start[first + 1 : last + 1] - start,
-            core.pair_user[first:last],
-            core.rel_s[start:end],
-            core.user_rows[:0],
-            code,
-            kept,
-            self.wanted,
-        )
+            return Rows(core.pair_user[:0], core.user_start[:-1], core.user_start[1:], core.user_rows, *clock)
+        pairs = self._pairs(node)
+        end = core.pair_start[pairs.start + 1 : pairs.stop + 1]
+        return Rows(core.pair_user[pairs], core.pair_zero[pairs], end, core.user_rows[:0], *clock)
 
-    def _kept(self, node: EventCondition, rows: slice) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-        """Return a code per row and which codes are kept. One filter on text needs no pass over the rows."""
-        columns = self.core.event_columns
-        if not node.where:
-            return _NO_CODES, _KEEPS_ALL
-        if len(node.where) == 1 and (column := columns[node.where[0].property]).kind == "text":
-            return column.values[rows], matching_words(column, node.where[0])
-        tests = (holds(columns[item.property], item, rows) for item in node.where)
-        return np.logical_and.reduce(list(tests)).view(np.int8), _KEPT
+    def _kept(self, node: EventCondition, held_s: NDArray[np.int64], window_s: int) -> Rows:
+        """The rows that pass every filter: that on a text is looked up or checked on the way, the others afterwards."""
+        columns, others, rows = self.core.event_columns, list(node.where), self._rows(node)
+        code, kept_codes, listed = _NO_CODES, _KEEPS_ALL, None
+        text = next((item for item in others if columns[item.property].kind == "text"), None)
+        if text is not None:
+            others.remove(text)
+            column = columns[text.property]
+            code, kept_codes = column.values, matching_words(column, text)
+            listed = self._listed(node, column, kept_codes)
+        if listed is None:
+            user, first, end, order = sift(held_s, rows, window_s, code, kept_codes)
+        else:
+            user, first, end, order = *look_up(held_s, rows, listed), listed
+        for item in others:
+            test = holds(columns[item.property], item, order)
+            kept_before = np.concatenate(([0], np.cumsum(test)))
+            first, end, order = kept_before[first], kept_before[end], order[test]
+        for array in (user, first, end, order):
+            array.flags.writeable = False  # as those of a snapshot, for which kernels are compiled
+        return Rows(user, first, end, order, rows.rel_s, rows.offset_s)
+
+    def _listed(
+        self, node: EventCondition, column: Column, kept_codes: NDArray[np.bool_]
+    ) -> NDArray[np.integer[Any]] | None:
+        """The event's rows with the one word that is kept, or None where it takes as long to read all rows."""
+        words = np.flatnonzero(kept_codes[:-1]).tolist()
+        if node.event == ANY_EVENT or column.by_word is None or len(words) != 1:
+            return None
+        pairs = self._pairs(node)
+        rows = column.by_word[slice(*self.core.pair_start[[pairs.start, pairs.stop]].tolist())]
+        first, end = (bisect_left(rows, code, key=column.values.__getitem__) for code in (words[0], words[0] + 1))
+        return rows[first:end] if (end - first) * _RARE < rows.size else None
 
 
-def _users_of(core: Core, signal: SignalDefinition, units: NDArray[np.integer[Any]] | None) -> NDArray[np.bool_]:
-    """Return whose events count: the users that are among ``units``, or that belong to one of them."""
+def _first_s(core: Core, signal: SignalDefinition, units: NDArray[np.integer[Any]] | None) -> NDArray[np.int64]:
+    """Return 0 for each user who counts, being or belonging to one of ``units``, and ``NEVER`` for the others."""
     if units is None:
-        return np.ones(core.users.t0_s.size, dtype=bool)
+        return np.zeros(core.users.t0_s.size, dtype=np.int64)
     of = core.users if signal.unit == "user" else core.companies
-    wanted = np.zeros(of.t0_s.size + 1, dtype=bool)  # the last is that of no company
-    wanted[units] = True
-    return wanted[:-1] if signal.unit == "user" else wanted[core.users.company_key]
+    first_s = np.empty(of.t0_s.size + 1, dtype=np.int64)  # the last is that of no company
+    begin(first_s, units)
+    return first_s[:-1] if signal.unit == "user" else first_s[core.users.company_key]
 
 
 def _rolled_up(core: Core, signal: SignalDefinition, landmark_s: int, held: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -22,8 +22,10 @@ _COMPARE: Final[dict[str, Callable[[Any, Any], Any]]] = {
 }
 
 
-def holds(column: Column, condition: PropertyCondition, rows: slice = slice(None)) -> NDArray[np.bool_]:
-    """Return for every row of the slice whether the condition holds; the column's kind must allow it."""
+def holds(
+    column: Column, condition: PropertyCondition, rows: slice | NDArray[np.integer[Any]] = slice(None)
+) -> NDArray[np.bool_]:
+    """Return for each of the rows whether the condition holds; the column's kind must allow it."""
     values, wanted = column.values[rows], _wanted(condition)
     if column.kind == "text":
         chosen: NDArray[np.bool_] = matching_words(column, condition)[values]
@@ -31,8 +33,9 @@ def holds(column: Column, condition: PropertyCondition, rows: slice = slice(None
     if column.kind == "boolean":
         truths = [int(str(value).lower() == "true") for value in wanted]
         return np.logical_and(_numbers(values, condition.op, truths), values >= 0)
-    matching: NDArray[np.bool_] = _numbers(values, condition.op, [float(value) for value in wanted])
-    matching &= ~np.isnan(values)
+    matching = _numbers(values, condition.op, [float(value) for value in wanted])
+    if condition.op == "!=":  # the one comparison that a missing value passes
+        matching &= ~np.isnan(values)
     return matching
 
 
