@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -15,7 +15,7 @@ from benchmarks.rates import Rate, alone, best_of, compared, elapsed_s, made, wi
 from benchmarks.report import load_average
 from beton.discovery import sweep
 from beton.discovery.candidates import Candidates, candidates
-from beton.discovery.cohorts import Cohort, cohort, split_at_s
+from beton.discovery.cohorts import Cohort, cohorts, split_at_s
 from beton.discovery.families import log_p
 from beton.discovery.run import Question, run
 from beton.discovery.search import Block, blocks
@@ -49,6 +49,16 @@ def question(workspace: Path, settings: DiscoverySettings) -> Question:
 
 
 @dataclass(frozen=True)
+class Asked:
+    """An event at least so many ``times`` in a window, and the engine's ``counts`` of the four groups."""
+
+    event: str
+    times: int
+    window_days: int
+    counts: list[int]
+
+
+@dataclass(frozen=True)
 class _Grid:
     pool: Candidates
     blocks: tuple[Block, ...]
@@ -58,7 +68,7 @@ def grid_rates(workspace: Path) -> list[Rate]:
     """Time every single candidate, from events to tested tables of both periods, cohorts being ready."""
     asked = question(workspace, DiscoverySettings())
     settings = asked.settings
-    cohorts = _cohorts(asked)
+    cohorts = cohorts_of(asked)
 
     def engine() -> _Grid:
         pool = candidates(asked.core, cohorts[0].frame.unit, asked.manifest, settings)
@@ -68,23 +78,35 @@ def grid_rates(workspace: Path) -> list[Rate]:
         return _Grid(pool, packed)
 
     grid = engine()
-    one_by_one, queries = _group_by(workspace, grid, cohorts)
     contenders = {
         "engine": (engine, grid.pool.enumerated, RUNS),
-        "GROUP BY per candidate": (one_by_one, queries, RUNS),
+        "GROUP BY per candidate": (group_bys(workspace, cohorts, _asked(grid)), GROUP_BYS, RUNS),
     }
     taken = best_of(contenders, "single candidates of the demo")
-    return compared(taken, taken[0], {"GROUP BY per candidate": "grid: GROUP BY per candidate"})
+    return compared(taken, taken[0], {})
 
 
-def _cohorts(asked: Question) -> list[Cohort]:
+def cohorts_of(asked: Question) -> list[Cohort]:
     split_s = split_at_s(asked.core, asked.outcome, asked.clock_of, asked.settings)
     days = sorted({*asked.settings.windows_days, asked.settings.activity_days})
-    return [cohort(asked.core, asked.outcome, asked.clock_of(each), each, split_s) for each in days]
+    return cohorts(asked.core, asked.outcome, asked.clock_of, days, split_s)
 
 
-def _group_by(workspace: Path, grid: _Grid, cohorts: list[Cohort]) -> tuple[Callable[[], Any], int]:
-    """One query per count candidate, from events, on tables of the cohorts; their counts must be the engine's."""
+def _asked(grid: _Grid) -> list[Asked]:
+    """Some of the count candidates of the grid."""
+    places = [at for at, feature in enumerate(grid.pool.features) if _is_count(feature.condition)]
+    asked = []
+    for at in np.linspace(0, len(places) - 1, GROUP_BYS).astype(int):
+        place = places[at]
+        condition = grid.pool.features[place].condition
+        block = next(each for each in grid.blocks if each.first_new <= place < each.end)
+        counted = block.singles[place].tolist()
+        asked.append(Asked(condition["event"], condition.get("value", 1), condition["within_days"], counted))
+    return asked
+
+
+def group_bys(workspace: Path, cohorts: Sequence[Cohort], asked: Sequence[Asked]) -> Callable[[], Any]:
+    """One query per candidate, from events, on tables of the cohorts; their counts must be the engine's."""
     (file,) = sorted((workspace / "warehouse" / "snap").glob("*/store.duckdb"))
     connection = duckdb.connect(":memory:")
     connection.execute(f"ATTACH '{file}' AS snapshot (READ_ONLY)")
@@ -95,35 +117,28 @@ def _group_by(workspace: Path, grid: _Grid, cohorts: list[Cohort]) -> tuple[Call
         members = {name: np.ascontiguousarray(values[chosen]) for name, values in columns.items()}
         connection.register("members", members)
         connection.execute(f"CREATE TABLE cohort_{each.landmark_days} AS SELECT * FROM members")
-    asked = [at for at, feature in enumerate(grid.pool.features) if _is_count(feature.condition)]
-    asked = [asked[at] for at in np.linspace(0, len(asked) - 1, GROUP_BYS).astype(int)]
-    statements = [_statement(grid.pool.features[at].condition) for at in asked]
+    statements = [(_statement(each), each.event) for each in asked]
 
     def call() -> list[list[Any]]:
         return [connection.execute(sql, [event]).fetchall() for sql, event in statements]
 
-    for at, found in zip(asked, call(), strict=True):
+    for each, found in zip(asked, call(), strict=True):
         counted = {(train, converted): units for train, converted, units in found}
         keys = ((True, True), (True, False), (False, True), (False, False))
-        block = next(each for each in grid.blocks if each.first_new <= at < each.end)
-        assert [counted.get(key, 0) for key in keys] == block.singles[at].tolist(), grid.pool.features[at].name
-    return call, len(asked)
+        assert [counted.get(key, 0) for key in keys] == each.counts, each
+    return call
 
 
 def _is_count(condition: dict[str, Any]) -> bool:
     return condition.get("op") in ("completed", "count >=") and "where" not in condition
 
 
-def _statement(condition: dict[str, Any]) -> tuple[str, str]:
-    window, times = condition["within_days"], condition.get("value", 1)
-    return (
-        f"""SELECT c.train, c.converted, COUNT(*) FROM cohort_{window} AS c
+def _statement(asked: Asked) -> str:
+    return f"""SELECT c.train, c.converted, COUNT(*) FROM cohort_{asked.window_days} AS c
         JOIN (SELECT user_key FROM snapshot.store.events
-              WHERE event = ? AND rel_s >= 0 AND rel_s < {window * DAY_S}
-              GROUP BY user_key HAVING COUNT(*) >= {times}) AS s ON s.user_key = c.user_key
-        GROUP BY c.train, c.converted""",
-        condition["event"],
-    )
+              WHERE event = ? AND rel_s >= 0 AND rel_s < {asked.window_days * DAY_S}
+              GROUP BY user_key HAVING COUNT(*) >= {asked.times}) AS s ON s.user_key = c.user_key
+        GROUP BY c.train, c.converted"""
 
 
 def two_million(workspace: Path, threads: int) -> list[Rate]:
@@ -159,10 +174,10 @@ def _engine(asked: Question, threads: int) -> Iterator[tuple[str, Callable[[], A
     settings, kept = asked.settings, dict[str, Any]()
 
     def build_cohorts() -> None:
-        kept["cohorts"] = _cohorts(asked)
+        kept["cohorts"] = cohorts_of(asked)
 
     def evaluate() -> None:
-        kept["pool"] = candidates(asked.core, kept["cohorts"][0].frame.unit, asked.manifest, settings)
+        kept["pool"] = candidates(asked.core, kept["cohorts"][0].frame.unit, asked.manifest, settings, threads)
 
     def pack() -> None:
         kept["blocks"] = blocks(kept["pool"], kept["cohorts"])

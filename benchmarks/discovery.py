@@ -12,13 +12,12 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from scipy.stats import fisher_exact
 
-from benchmarks import core_tier, cost_curves, datasets, demo_discovery, foreign, pairs
+from benchmarks import core_tier, cost_curves, datasets, demo_discovery, foreign, pairs, relevance, thresholds, triples
 from benchmarks.matrices import World, world
 from benchmarks.rates import Rate, alone, as_json, as_text, best_of, compared, elapsed_s, made, within
 from benchmarks.report import load_average, machine
-from beton.discovery.matrix import build, singles
+from beton.discovery.matrix import Columns, build, singles
 from beton.stats.proportions import log_mid_p
 
 THREADS: Final = os.cpu_count() or 1
@@ -28,7 +27,7 @@ MANY_FEATURES: Final = 8_500
 # scipy's products take seconds where the engine takes a twentieth of one.
 SPARSE_FEATURES: Final = 1_000
 CHECKED: Final = (6_000, 150)
-EXHAUSTIVE_FEATURES, BOUNDED_FEATURES, RELEVANCE_FEATURES = 150, 1_000, 200
+EXHAUSTIVE_FEATURES, BOUNDED_FEATURES = 150, 1_000
 RUNS: Final = 3
 PAIR_PEERS: Final = {
     "scipy sparse, counts only": "pairs: scipy sparse",
@@ -77,7 +76,10 @@ def _arguments(given: list[str]) -> argparse.Namespace:
     parser.add_argument("--picture", type=Path, metavar="FILE", help="draw the cost curves there (PNG, by Chromium)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
     parser.add_argument("--dir", type=Path, help="where the data are built and removed again (1 GB); default: TMPDIR")
-    return parser.parse_args(given)
+    arguments = parser.parse_args(given)
+    if arguments.skip_foreign:
+        arguments.environments = None
+    return arguments
 
 
 def _say(text: str) -> None:
@@ -89,11 +91,13 @@ def _all_rates(root: Path, arguments: argparse.Namespace) -> Iterator[Rate]:
     drawn = world(UNITS, FEATURES)
     yield from _pair_rates(drawn, arguments)
     yield from _single_rates(drawn, arguments)
+    yield from triples.rates(drawn, arguments.environments, THREADS)
     del drawn
     yield _many_pairs()
     _say("Building the demo company")
     dataset = datasets.build("2.8m", root)
     yield from demo_discovery.grid_rates(dataset.workspace)
+    yield from thresholds.rates(dataset.workspace, arguments.environments, THREADS)
     yield from demo_discovery.two_million(dataset.workspace, THREADS)
     yield from demo_discovery.whole_run(dataset.workspace)
     yield from core_tier.rates(dataset, root)
@@ -127,22 +131,21 @@ def _pair_rates(drawn: World, arguments: argparse.Namespace) -> list[Rate]:
     }
     contenders |= {name: (call, count, RUNS) for name, (call, count) in pairs.one_at_a_time(drawn).items()}
     taken = best_of(contenders, task)
-    if not arguments.skip_foreign:
-        taken += _pysubgroup(drawn, task, arguments.environments)
+    taken += _pysubgroup(drawn, task, arguments.environments)
     return compared(taken, taken[0], PAIR_PEERS)
 
 
-def _pysubgroup(drawn: World, task: str, root: Path) -> list[Rate]:
+def _pysubgroup(drawn: World, task: str, root: Path | None) -> list[Rate]:
     """The training half of the job, without p-values: the pairs of best weighted relative accuracy."""
-    python = foreign.environment(foreign.PYSUBGROUP, root)
-    if isinstance(python, str):
-        _say(f"Skipped {foreign.PYSUBGROUP.pin}: {python}")
+    python = foreign.ready(foreign.PYSUBGROUP, root)
+    if python is None:
         return []
     rates = []
     for name, features in (("exhaustive", EXHAUSTIVE_FEATURES), ("bounded", BOUNDED_FEATURES)):
         arrays = {"columns": drawn.columns[:features, drawn.train], "converted": drawn.converted[drawn.train]}
-        answer = foreign.ask(foreign.PYSUBGROUP, python, arrays, exhaustive=name == "exhaustive", runs=2)
-        assert answer["best"] >= _best_pair(drawn, features) - 1e-9, f"{foreign.PYSUBGROUP.pin} missed the best pair"
+        answer = foreign.ask(foreign.PYSUBGROUP, python, arrays, search=f"{name} pairs", runs=2)
+        best = answer["quality"][0]
+        assert best >= _best_pair(drawn, features) - 1e-9, f"{foreign.PYSUBGROUP.pin} missed the best pair"
         count = features * (features - 1) // 2
         rates.append(Rate(task, f"pysubgroup, {name}", count, tuple(answer["seconds"]), load_average()))
     return rates
@@ -162,24 +165,14 @@ def _single_rates(drawn: World, arguments: argparse.Namespace) -> list[Rate]:
 
     def engine() -> None:
         activity = drawn.columns.sum(axis=0)
-        bits = build(drawn.columns, drawn.train, drawn.holdout, drawn.converted, activity)
+        bits = build(Columns.of(drawn.columns), drawn.train, drawn.holdout, drawn.converted, activity)
         a, others = singles(bits)[:, :2].T
         log_mid_p(a, a + others, bits.sizes[0] - a, bits.sizes[1] - others)
 
     taken = best_of({"engine": (engine, FEATURES, RUNS)}, task)
-    python = "not asked for" if arguments.skip_foreign else foreign.environment(foreign.TSFRESH, arguments.environments)
-    if isinstance(python, str):
-        _say(f"Skipped {foreign.TSFRESH.pin}: {python}")
-        return taken
-    arrays = {"columns": drawn.columns[:RELEVANCE_FEATURES, drawn.train], "converted": drawn.converted[drawn.train]}
-    answer = foreign.ask(foreign.TSFRESH, python, arrays, jobs=THREADS, runs=2)
-    for at in range(3):
-        column, converted = arrays["columns"][at], arrays["converted"]
-        cells = [[int((column & converted).sum()), int((column & ~converted).sum())]]
-        cells.append([int((~column & converted).sum()), int((~column & ~converted).sum())])
-        assert np.isclose(answer["p"][at], fisher_exact(cells).pvalue), "tsfresh tests something else"
-    taken.append(Rate(task, "tsfresh", RELEVANCE_FEATURES, tuple(answer["seconds"]), load_average()))
-    return compared(taken, taken[0], {"tsfresh": "singles: tsfresh"})
+    columns = drawn.columns[: relevance.COLUMNS, drawn.train]
+    taken += relevance.rates(task, columns, drawn.converted[drawn.train], arguments.environments, THREADS)
+    return compared(taken, taken[0], {})
 
 
 def _many_pairs() -> Rate:

@@ -56,6 +56,15 @@ def environment(peer: Peer, root: Path) -> Path | str:
     return python
 
 
+def ready(peer: Peer, root: Path | None) -> Path | None:
+    """Return the peer's interpreter below ``root``; None, and a line that says why, where there is none."""
+    python = "not asked for" if root is None else environment(peer, root)
+    if isinstance(python, Path):
+        return python
+    print(f"Skipped {peer.pin}: {python}", file=sys.stderr, flush=True)
+    return None
+
+
 def ask(peer: Peer, python: Path, arrays: dict[str, NDArray[Any]], **options: Any) -> dict[str, Any]:
     """Run the peer's script on arrays and return the JSON that it prints.
 

@@ -38,7 +38,6 @@ Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]
 Node = dict[str, Any]
 
-ALPHA: Final = 0.05
 # Fewer carriers say nothing about an association.
 MIN_CARRIERS: Final = 20
 

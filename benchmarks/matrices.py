@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from beton.discovery.matrix import BitMatrix, arrange, pack
+from beton.discovery.matrix import BitMatrix, Columns, arrange, pack
 
 SEED: Final = 42
 # Shares that carry a candidate, on average 5%, and of the units: 60% train, 10% lie between, 30% are held out.
@@ -61,7 +61,7 @@ def world(units: int, features: int, *, keep_columns: bool = True) -> World:
     for start in range(0, features, _CHUNK):
         if start:
             columns = _columns(rng, activity)[: features - start]
-        words.append(pack(columns, slots))
+        words.append(pack(Columns.of(columns), slots))
         kept.append(columns if keep_columns else columns[:0])
     bits = BitMatrix(np.concatenate(words), slots.groups, slots.slot_row, slots.sizes)
     return World(bits, np.concatenate(kept), train, holdout, converted)

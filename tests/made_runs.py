@@ -24,6 +24,7 @@ from beton.model.discovery import (
     VolcanoPoint,
 )
 from beton.model.evidence import Interval, Note, Table
+from beton.model.examination import Brief
 from beton.model.ladder import LABELS, Rung
 from beton.model.outcome import Outcome
 from beton.model.signal import from_dict
@@ -63,6 +64,24 @@ def finding(event: str, lift: float | None = 3.0, level: int = 3, **changes: Any
         confidence=0.999,
         adjusted=estimate(lift),
         lead_time_median_days=20.0,
+        rung=Rung(level, LABELS[level], f"Reason of level {level}"),
+    )
+    return replace(made, **changes)
+
+
+def brief(level: int = 3, **changes: Any) -> Brief:
+    """What a run says of a signal that reached ``level``."""
+    made = Brief(
+        definition_hash="0" * 64,
+        train=estimate(3.0),
+        held_out=estimate(2.5, Table(20, 200, 50, 2_000)),
+        held_out_p=0.001,
+        q_value=1e-9,
+        family="301,741 candidates of the discovery run",
+        shrunk_lift=2.6,
+        shrunk_interval=Interval(2.1, 3.3, "empirical Bayes"),
+        confidence=0.987,
+        adjusted=estimate(2.0),
         rung=Rung(level, LABELS[level], f"Reason of level {level}"),
     )
     return replace(made, **changes)

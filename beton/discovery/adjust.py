@@ -11,13 +11,15 @@ from numpy.typing import NDArray
 from beton.discovery.cohorts import Cohort
 from beton.discovery.families import Floats
 from beton.discovery.findings import MIN_COMPARABLE
+from beton.discovery.matrix import Columns
 from beton.stats.proportions import normal_quantile
-
-Bools = NDArray[np.bool_]
 
 
 class Adjusted(NamedTuple):
-    """Lift among users alike, with its 95% limits; all (K,), nan where there is nobody to compare with."""
+    """Lift among users alike, with its 95% limits; all (K,), nan where there is nobody to compare with.
+
+    The limits count users of one account as independent.
+    """
 
     ratio: Floats
     lower: Floats
@@ -36,17 +38,17 @@ class _Inputs(NamedTuple):
     hits: Any
 
 
-def adjusted_lifts(cohort: Cohort, columns: Bools, features: NDArray[np.int64]) -> Adjusted:
+def adjusted_lifts(cohort: Cohort, columns: Columns, features: NDArray[np.int64]) -> Adjusted:
     """Return what ``findings.adjusted_lift`` says of each candidate.
 
-    ``columns`` (features, rows of the cohort's frame) says who carries each feature; a candidate is a row of
-    ``features`` (K, depth), all of which must hold. Formulas: ``stats.strata.mantel_haenszel``.
+    ``columns`` over the rows of the cohort's frame say who carries each feature; a candidate is a row of ``features``
+    (K, depth), all of which must hold. Formulas: ``stats.strata.mantel_haenszel``.
     """
     rows = cohort.frame
     member = np.flatnonzero(rows.eligible)
     stratum, converted = cohort.stratum[member], rows.converted[member]
     used, place = np.unique(features, return_inverse=True)
-    carried = np.ascontiguousarray(columns[used][:, member])
+    carried = np.ascontiguousarray(columns.carried(used)[:, member])
     carriers = np.nonzero(carried)
     size = int(stratum.max(initial=0)) + 1
     inputs = _Inputs(

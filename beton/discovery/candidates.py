@@ -5,14 +5,18 @@ A candidate is dropped only by counts of carriers, or because the very same unit
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from functools import partial
+from itertools import repeat
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from beton.discovery.occurrences import Seconds, Spans, active_days, kth_s, kth_s_by_value, rows_by_value
+from beton.discovery.matrix import Columns
+from beton.discovery.occurrences import Places, Spans, events_by_day, kth_window, kth_window_by_value, rows_by_value
+from beton.discovery.sweep import in_threads
 from beton.model import conditions
 from beton.model.discovery import DiscoverySettings, Kind
 from beton.model.evidence import Note
@@ -44,15 +48,19 @@ class Feature:
     name: str
 
 
+# Candidates with the units that carry them; of those that are known to be too rare, neither is worked out.
+_Part: TypeAlias = Iterator[tuple[Feature, Bools] | None]
+
+
 @dataclass(frozen=True)
 class Candidates:
-    """Features that survived counting with the units that carry them, ``columns`` of shape (features, units).
+    """Features that survived counting, with the ``columns`` of the units that carry them.
 
     They are ordered by window; ``enumerated`` counts the grid, ``rare`` and ``twins`` those that were dropped.
     """
 
     features: tuple[Feature, ...]
-    columns: Bools
+    columns: Columns
     enumerated: int
     rare: int
     twins: int
@@ -68,41 +76,66 @@ class _Scope:
     units: NDArray[np.int32]
     settings: DiscoverySettings
 
+    @property
+    def windows_days(self) -> list[int]:
+        """The windows of the grid, ascending."""
+        return sorted(set(self.settings.windows_days))
 
-def candidates(core: Core, units: NDArray[np.int32], manifest: Manifest, settings: DiscoverySettings) -> Candidates:
+
+def candidates(
+    core: Core, units: NDArray[np.int32], manifest: Manifest, settings: DiscoverySettings, threads: int = 1
+) -> Candidates:
     """Enumerate and evaluate the grid for the users ``units`` (keys, ascending)."""
     position = np.full(core.users.t0_s.size, -1, dtype=np.int64)
     position[units] = np.arange(units.size)
-    kept: dict[bytes, tuple[Feature, Bools]] = {}
+    scope = _Scope(core, position, units, settings)
+    kept: dict[bytes, Feature] = {}
     enumerated = rare = twins = 0
-    for feature, column in _grid(_Scope(core, position, units, settings), manifest):
-        enumerated += 1
-        carriers = int(np.count_nonzero(column))
-        if min(carriers, column.size - carriers) < settings.min_units:
-            rare += 1
-            continue
-        key = np.packbits(column).tobytes()
-        twins += key in kept
-        kept.setdefault(key, (feature, column))
-    ordered = sorted(kept.values(), key=lambda pair: pair[0].window_days)
-    columns = np.array([column for _, column in ordered], dtype=bool).reshape(len(ordered), units.size)
-    return Candidates(tuple(f for f, _ in ordered), columns, enumerated, rare, twins, _excluded_properties(manifest))
+    for part in in_threads(_grid(scope, manifest), lambda one: _evaluated(one(), settings.min_units), threads):
+        enumerated += len(part)
+        rare += part.count(None)
+        for each in part:
+            if each is not None:
+                feature, bits = each
+                twins += bits in kept
+                kept.setdefault(bits, feature)
+    ordered = sorted(kept, key=lambda key: kept[key].window_days)
+    packed = np.frombuffer(b"".join(ordered), dtype=np.uint8).reshape(len(ordered), -(-units.size // 8))
+    columns, features = Columns(packed, units.size), tuple(kept[key] for key in ordered)
+    return Candidates(features, columns, enumerated, rare, twins, _excluded_properties(manifest))
 
 
-def _grid(scope: _Scope, manifest: Manifest) -> Iterator[tuple[Feature, Bools]]:
-    core = scope.core
-    for code, event in enumerate(core.event_names):
-        spans = _of_event(core, code, scope.position)
-        reached_s = kth_s(spans, (1, *scope.settings.counts), scope.units.size)
-        yield from _counts(scope, event, (), reached_s[1:])
-        yield from _absences(scope, event, reached_s[0])
-        for name, column in core.event_columns.items():
-            yield from _filtered(scope, event, spans, name, column)
-    yield from _activity(scope)
+def _evaluated(part: _Part, min_units: int) -> list[tuple[Feature, bytes] | None]:
+    """Return the features of a part of the grid with the bits of their carriers, None where too few or too many."""
+    found: list[tuple[Feature, bytes] | None] = []
+    for each in part:
+        if each is not None and min_units <= np.count_nonzero(each[1]) <= each[1].size - min_units:
+            found.append((each[0], Columns.of(each[1][None]).packed.tobytes()))
+        else:
+            found.append(None)
+    return found
+
+
+def _grid(scope: _Scope, manifest: Manifest) -> list[Callable[[], _Part]]:
+    """Return the parts of the grid in their order: each event, activity, each trait."""
+    parts: list[Callable[[], _Part]] = [partial(_event, scope, code) for code in range(len(scope.core.event_names))]
+    parts.append(partial(_activity, scope))
     for info in manifest.properties:
-        column_of = core.users.columns.get(info.name)
-        if info.scope != "event" and column_of is not None and column_of.set_s is None:
-            yield from _traits(scope, info.name, column_of)
+        column = scope.core.users.columns.get(info.name)
+        if info.scope != "event" and column is not None and column.set_s is None:
+            parts.append(partial(_traits, scope, info.name, column))
+    return parts
+
+
+def _event(scope: _Scope, code: int) -> _Part:
+    core, event, ends_s = scope.core, scope.core.event_names[code], np.array(scope.windows_days, dtype=np.int64) * DAY_S
+    spans = _of_event(core, code, scope.position)
+    reached = kth_window(spans, (1, *scope.settings.counts), ends_s, scope.units.size)
+    yield from _counts(scope, event, (), reached[1:])
+    yield from _absences(scope, event, reached[0])
+    for name, column in core.event_columns.items():
+        if column.kind == "text":
+            yield from _filtered(scope, event, spans, ends_s, (name, column))
 
 
 def _of_event(core: Core, code: int, position: NDArray[np.int64]) -> Spans:
@@ -113,13 +146,15 @@ def _of_event(core: Core, code: int, position: NDArray[np.int64]) -> Spans:
     return Spans(at[known], first, end, core.rel_s)
 
 
-def _counts(
-    scope: _Scope, event: str, where: Sequence[dict[str, Any]], reached_s: Seconds
-) -> Iterator[tuple[Feature, Bools]]:
-    """``reached_s`` (counts, units): when each unit did it as often."""
+def _counts(scope: _Scope, event: str, where: Sequence[dict[str, Any]], reached: Places) -> _Part:
+    """``reached`` (counts, units): the window in which each unit had done it as often."""
     said = " and ".join(f"{each['property']} {each['value']}" for each in where)
     group = event if not where else f"{event} · {where[0]['property']} = {where[0]['value']}"
-    for count, at_s in zip(scope.settings.counts, reached_s, strict=True):
+    place = {window: at for at, window in enumerate(scope.windows_days)}
+    for count, window_reached in zip(scope.settings.counts, reached, strict=True):
+        if np.count_nonzero(window_reached < len(place)) < scope.settings.min_units:
+            yield from repeat(None, len(scope.settings.windows_days))
+            continue
         for window in scope.settings.windows_days:
             condition: dict[str, Any] = {"event": event}
             condition |= {"op": "completed"} if count == 1 else {"op": "count >=", "value": count}
@@ -127,37 +162,35 @@ def _counts(
             if where:
                 condition["where"] = list(where)
             name = f"{event}{f' ({said})' if said else ''} {times(count) if count == 1 else f'{count}+ times'}"
-            yield Feature(condition, window, group, "behaviour", f"{name} in {_days(window)}"), at_s < window * DAY_S
+            feature = Feature(condition, window, group, "behaviour", f"{name} in {_days(window)}")
+            yield feature, window_reached <= place[window]
 
 
-def _absences(scope: _Scope, event: str, first_s: Seconds) -> Iterator[tuple[Feature, Bools]]:
+def _absences(scope: _Scope, event: str, first: Places) -> _Part:
     for window in scope.settings.windows_days:
         condition = {"event": event, "op": "not completed", "within_days": window}
         feature = Feature(condition, window, event, "behaviour", f"No {event} in {_days(window)}")
-        yield feature, first_s >= window * DAY_S
+        yield feature, first > scope.windows_days.index(window)
 
 
-def _filtered(scope: _Scope, event: str, spans: Spans, name: str, column: Column) -> Iterator[tuple[Feature, Bools]]:
+def _filtered(scope: _Scope, event: str, spans: Spans, ends_s: NDArray[np.int64], named: tuple[str, Column]) -> _Part:
     """Event where property = value, for the values seen most often in that event."""
-    if column.kind != "text":
-        return
-    settings = scope.settings
+    settings, (name, column) = scope.settings, named
     seen = rows_by_value(spans, column.values, len(column.words))
     common = np.argsort(-seen, kind="stable")[: settings.max_values]
     common = common[seen[common] >= settings.min_units]
     if not common.size:
         return
-    before_s = max(settings.windows_days, default=0) * DAY_S
-    reached_s = kth_s_by_value(spans, column.values, common, settings.counts, before_s, scope.units.size)
-    for value, by_count in zip(common.tolist(), reached_s, strict=True):
+    reached = kth_window_by_value(spans, column.values, common, settings.counts, ends_s, scope.units.size)
+    for value, by_count in zip(common.tolist(), reached, strict=True):
         where = [{"property": name, "op": "=", "value": column.words[value]}]
         yield from _counts(scope, event, where, by_count)
 
 
-def _activity(scope: _Scope) -> Iterator[tuple[Feature, Bools]]:
+def _activity(scope: _Scope) -> _Part:
     """Distinct days, and distinct weeks, with any event at all."""
     settings, units = scope.settings, scope.units.size
-    active = active_days(scope.core, scope.position, units, settings.activity_days)
+    active = events_by_day(scope.core, scope.position, units, settings.activity_days * DAY_S) > 0
     for window in (*settings.windows_days, settings.activity_days):
         days = active[:, :window].sum(axis=1)
         for least in (k for k in (*range(2, 11), 15, 20) if k <= window):
@@ -173,7 +206,7 @@ def _activity(scope: _Scope) -> Iterator[tuple[Feature, Bools]]:
             yield Feature(condition, window, ACTIVITY, "behaviour", name), weeks >= least
 
 
-def _traits(scope: _Scope, name: str, column: Column) -> Iterator[tuple[Feature, Bools]]:
+def _traits(scope: _Scope, name: str, column: Column) -> _Part:
     values = column.values[scope.units]
     if column.kind == "number":
         for low, high in _ranges(values):

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, time
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from beton.discovery.occurrences import active_days, events_before
+from beton.discovery.occurrences import events_by_day
 from beton.errors import InputError
 from beton.model.discovery import DiscoverySettings, LandmarkCohort, Period
 from beton.model.outcome import Outcome, Unit
@@ -47,7 +47,6 @@ class Cohort:
     holdout: Bools
     activity: NDArray[np.int64]
     stratum: NDArray[np.int64]
-    purge_s: int
 
     def facts(self, features: int) -> LandmarkCohort:
         """Return the cohort as it is shown."""
@@ -94,26 +93,58 @@ def split_at_s(
 
 def _day_s(day: str) -> int:
     try:
-        return int(datetime.fromisoformat(day).replace(tzinfo=UTC).timestamp())
+        return int(datetime.combine(date.fromisoformat(day), time(), UTC).timestamp())
     except ValueError:
         raise InputError(f"{day!r} is no date; give one such as 2024-07-01") from None
 
 
-def cohort(
+def cohorts(
     core: Core,
     outcome: Outcome,
-    clock: Clock,
-    landmark_days: int,
+    clock_of: ClockOf,
+    landmarks_days: Sequence[int],
     split_s: int,
     is_purged: bool = True,
     frame_of: FrameOf = frame,
+) -> list[Cohort]:
+    """Return the ``cohort`` of each landmark; the events are read once for all of them."""
+    clocks = [clock_of(each) for each in landmarks_days]
+    frames = [frame_of(core, "user", outcome, clock) for clock in clocks]
+    daily = _daily(core, frames[0], max(clock.landmark_s for clock in clocks))
+    return [
+        _split(core, rows, clock, days, daily[:, :days], split_s, is_purged)
+        for rows, clock, days in zip(frames, clocks, landmarks_days, strict=True)
+    ]
+
+
+def cohort(
+    core: Core, outcome: Outcome, clock: Clock, landmark_days: int, split_s: int, is_purged: bool = True
 ) -> Cohort:
     """Return the cohort of one landmark, split at ``split_s``, with a purge of L + gap + H behind it if ``is_purged``.
 
     Raises:
         InputError: a period holds too few conversions to learn from.
     """
-    rows = frame_of(core, "user", outcome, clock)
+    rows = frame(core, "user", outcome, clock)
+    return _split(core, rows, clock, landmark_days, _daily(core, rows, clock.landmark_s), split_s, is_purged)
+
+
+def _daily(core: Core, rows: Frame, before_s: int) -> NDArray[np.int32]:
+    position = np.full(core.users.t0_s.size, -1, dtype=np.int64)
+    position[rows.unit] = np.arange(rows.unit.size)
+    return events_by_day(core, position, rows.unit.size, before_s)
+
+
+def _split(
+    core: Core,
+    rows: Frame,
+    clock: Clock,
+    landmark_days: int,
+    daily: NDArray[np.int32],
+    split_s: int,
+    is_purged: bool,
+) -> Cohort:
+    """``daily`` (rows, days): events of each day before the landmark."""
     purge_s = clock.landmark_s + clock.gap_s + clock.horizon_s if is_purged else 0
     train = rows.eligible & (rows.t0_s < split_s)
     holdout = rows.eligible & (rows.t0_s >= split_s + purge_s)
@@ -122,11 +153,9 @@ def cohort(
             f"Only {int(rows.converted[train].sum())} conversions to learn from; discovery needs {MIN_CONVERSIONS}: "
             "import more history, or choose a more common outcome."
         )
-    position = np.full(core.users.t0_s.size, -1, dtype=np.int64)
-    position[rows.unit] = np.arange(rows.unit.size)
-    activity = events_before(core, position, rows.unit.size, clock.landmark_s)
-    days = active_days(core, position, rows.unit.size, landmark_days).sum(axis=1)
-    return Cohort(landmark_days, rows, train, holdout, activity, strata(core, rows, activity, days), purge_s)
+    activity = daily.sum(axis=1, dtype=np.int64)
+    active_days = (daily[:, :landmark_days] > 0).sum(axis=1)
+    return Cohort(landmark_days, rows, train, holdout, activity, strata(core, rows, activity, active_days))
 
 
 def strata(core: Core, rows: Frame, activity: NDArray[np.int64], days: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -143,9 +172,15 @@ def strata(core: Core, rows: Frame, activity: NDArray[np.int64], days: NDArray[n
     )
     code = np.zeros(rows.unit.size, dtype=np.int64)
     for band in bands:
-        dense = np.unique(band, return_inverse=True)[1]
+        dense = _dense(band)
         code = code * (int(dense.max(initial=0)) + 1) + dense
-    return np.unique(code, return_inverse=True)[1].astype(np.int64)
+    return _dense(code)
+
+
+def _dense(values: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Number the values that occur from 0 in their order."""
+    place: NDArray[np.int64] = np.cumsum(np.bincount(values) > 0) - 1
+    return place[values]
 
 
 def activity_band(events: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -93,17 +93,15 @@ def _changes(was: Finding, now: Finding) -> tuple[str, ...]:
         is_up = now.rung.level > was.rung.level  # and a rung's reason says why it is not one higher
         why = "" if is_up else f": {now.rung.reason}"
         reasons.append(f"{'Up' if is_up else 'Down'} from “{was.rung.label}” to “{now.rung.label}”{why}")
-    before, after = _ratio(was.train), _ratio(now.train)
+    before, after = was.train.ratio, now.train.ratio
+    if before is None or after is None:
+        return tuple(reasons)
     if (before > 1) != (after > 1):
         reasons.append("The direction turned")
     elif not _inside(after, was.train):
         limits = text.interval(text.lift(was.train.interval.lower), text.lift(_upper(was.train)))
         reasons.append(f"Lift {text.lift(before)} to {text.lift(after)}, outside the earlier {limits}")
     return tuple(reasons)
-
-
-def _ratio(each: Estimate) -> float:
-    return math.inf if each.lift is None else each.lift
 
 
 def _upper(each: Estimate) -> float:
@@ -140,4 +138,4 @@ def _settings(was: DiscoverySettings, now: DiscoverySettings) -> list[str]:
 
 
 def _plain(value: object) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value) or "–"

@@ -13,8 +13,7 @@ from beton.discovery.cohorts import SIZE_EDGES
 from beton.discovery.findings import estimates
 from beton.discovery.subject import Study, Subject, tables_by
 from beton.model import text
-from beton.model.discovery import Estimate
-from beton.model.examination import Comparison
+from beton.model.examination import Brief, Comparison
 from beton.stats.proportions import TwoByTwo
 from beton.warehouse.core.arrays import Column
 
@@ -35,19 +34,18 @@ class Groups:
     code: NDArray[np.int64]
 
 
-def comparisons(study: Study, about: Subject, adjusted: Estimate | None) -> tuple[Comparison, ...]:
+def comparisons(study: Study, about: Subject, figures: Brief) -> tuple[Comparison, ...]:
     """Return the lift of earlier and later cohorts, adjusted, in each segment and in each month of signup.
 
     Segments and months hold all eligible units of the cohort; each set of them adds up to the table of the backtest.
     """
-    entry, months = about.entry, month_groups(about)
-    train, held_out = estimates([entry.train, entry.holdout])
+    months = month_groups(about)
     rows = [
-        Comparison("period", "period", "Discovery (earlier cohorts)", train),
-        Comparison("period", "period", "Held out (later cohorts)", held_out),
+        Comparison("period", "period", "Discovery (earlier cohorts)", figures.train),
+        Comparison("period", "period", "Held out (later cohorts)", figures.held_out),
     ]
-    if adjusted is not None:
-        rows.append(Comparison("adjusted", "adjusted", "Alike in activity, signup and account size", adjusted))
+    if figures.adjusted is not None:
+        rows.append(Comparison("adjusted", "adjusted", "Alike in activity, signup and account size", figures.adjusted))
     grouped = [("segment", each) for each in segments(study, about)] + [("month", months)]
     tables = [grouped_tables(about, each) for _, each in grouped]
     made = iter(estimates([table for each in tables for table in each]))

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from beton.discovery.comparisons import grouped_tables, month_groups
-from beton.discovery.findings import NEAR_CERTAIN
+from beton.discovery.findings import NEAR_CERTAIN, crude_lift
 from beton.discovery.shortlist import MIN_EXPECTED, clustered
 from beton.discovery.subject import Study, Subject
 from beton.model import text
@@ -37,10 +37,10 @@ def doubts(study: Study, about: Subject, figures: Brief, held_out: Period) -> tu
 
 
 def lift_text(estimate: Estimate) -> str:
-    """Return ``2.1x (95% 1.7x – 2.6x)``; a lift without a denominator is infinite."""
+    """Return ``2.1x (95% 1.7x – 2.6x)``; ``∞`` where only units with the signal converted."""
     upper = math.inf if estimate.interval.upper is None else estimate.interval.upper
     limits = text.interval(text.lift(estimate.interval.lower), text.lift(upper))
-    return f"{text.lift(math.inf if estimate.lift is None else estimate.lift)} (95% {limits})"
+    return f"{text.lift(estimate.ratio)} (95% {limits})"
 
 
 def nearer_limit(estimate: Estimate) -> float:
@@ -60,7 +60,7 @@ def e_values(adjusted: Estimate | None) -> tuple[float, float] | None:
 
 def _size(about: Subject) -> Doubt:
     expected = {
-        name: _expected(table) for name, table in (("earlier", about.entry.train), ("later", about.entry.holdout))
+        name: table.expected_with for name, table in (("earlier", about.entry.train), ("later", about.entry.holdout))
     }
     few = [name for name, number in expected.items() if number < MIN_EXPECTED]
     counted = (
@@ -71,11 +71,6 @@ def _size(about: Subject) -> Doubt:
     if few:
         return Doubt("size", "Is there enough data?", "warning", f"{counted}: under {MIN_EXPECTED} says little.")
     return Doubt("size", "Is there enough data?", "clear", f"{counted}: enough to tell.")
-
-
-def _expected(table: TwoByTwo) -> float:
-    """Conversions with the signal if it made no difference."""
-    return table.units_with * (table.base_rate or 0.0)
 
 
 def _leak(study: Study, about: Subject) -> Doubt:
@@ -111,30 +106,33 @@ def _multiplicity(study: Study, about: Subject, figures: Brief) -> Doubt:
     title, listing = "Could it be luck?", study.listing
     if about.finding is not None and listing is not None:
         severity: Severity = "clear" if max(about.entry.q_all, about.entry.q_depth) < LEVEL else "warning"
-        tries = f"{text.count(listing.family)} candidates were tested; {_is('q', figures.q_value)}"
+        family = listing.family[about.finding.conditions]
+        tries = f"{text.count(family)} candidates were tested; {_is('q', figures.q_value)}"
         what = "the share of false discoveries to expect among all that are at least as strong"
         return Doubt("multiplicity", title, severity, f"{tries} ({what}).")
     one = f"Tested alone, {_is('p', figures.q_value)}"
     if figures.q_value >= LEVEL:
         return Doubt("multiplicity", title, "warning", f"{one}: chance alone would show as much.")
-    if listing is not None and figures.q_value * listing.family < LEVEL:
-        tries = text.count(listing.family)
+    if listing is not None and figures.q_value * listing.family[1] < LEVEL:
+        tries = text.count(listing.family[1])
         return Doubt("multiplicity", title, "clear", f"{one}; it would stand out even as the best of {tries} tries.")
     return Doubt("multiplicity", title, "unknown", f"{one}. If it was picked from many, luck has a larger share.")
 
 
 def _replication(about: Subject, figures: Brief, period: Period) -> Doubt:
     title, earlier, later = "Does it hold in later cohorts?", figures.train, figures.held_out
-    if later.lift is None or earlier.lift is None or figures.held_out_p is None:
+    if later.ratio is None or earlier.ratio is None or figures.held_out_p is None:
         return Doubt("replication", title, "unknown", "Earlier or later cohorts hold too few conversions to compare.")
     span = text.date_range(period.start, period.end)
+    # Of a signal that no run lists nobody knows on whom it was chosen.
+    unseen = "" if about.finding is None else ", whose outcomes had no part in choosing it"
     counted = (
         f"{lift_text(earlier)} in earlier cohorts, {lift_text(later)} in {text.count(period.units)} users who signed "
-        f"up {span} and were not used to find it"
+        f"up {span}{unseen}"
     )
-    if _expected(about.entry.holdout) < MIN_EXPECTED:
+    if about.entry.holdout.expected_with < MIN_EXPECTED:
         return Doubt("replication", title, "unknown", f"{counted}: too few to tell.")
-    if (later.lift > 1) != (earlier.lift > 1):
+    if (later.ratio > 1) != (earlier.ratio > 1):
         return Doubt("replication", title, "warning", f"{counted}: the direction turned.")
     if figures.held_out_p < LEVEL and nearer_limit(later) != 1.0:
         return Doubt("replication", title, "clear", f"{counted}: confirmed.")
@@ -148,13 +146,13 @@ def _activity(figures: Brief) -> Doubt:
             "Too few users with it have others alike in activity, signup quarter and account size to compare with."
         )
         return Doubt("activity", title, "unknown", sentence)
-    crude = _lift_of(adjusted)
+    crude = crude_lift(adjusted)
     within = (
         f"Among users alike in activity, signup quarter and account size the lift is {lift_text(adjusted)}, "
         f"{text.lift(crude)} before"
     )
     gone, limit = _gone(crude, adjusted.lift), nearer_limit(adjusted)
-    hidden = f" A hidden cause would have to raise both it and conversion {float(e_value(adjusted.lift)):.1f}x."
+    hidden = f" A hidden cause would have to shift both it and conversion {float(e_value(adjusted.lift)):.1f}x."
     if limit == 1.0 or gone is None or crude is None:
         return Doubt("activity", title, "warning", f"{within}: it could be no difference.")
     if (limit / hidden_share(crude, adjusted.lift) > 1) != (limit > 1):
@@ -162,11 +160,6 @@ def _activity(figures: Brief) -> Doubt:
         return Doubt("activity", title, "warning", sentence)
     change = f"{text.percent(gone, 0)} of it goes away" if gone > 0 else "none of it goes away"
     return Doubt("activity", title, "clear", f"{within}: {change}.{hidden}")
-
-
-def _lift_of(estimate: Estimate) -> float | None:
-    table = estimate.table
-    return TwoByTwo(table.converted_with, table.units_with, table.converted_without, table.units_without).lift
 
 
 def _gone(crude: float | None, adjusted: float) -> float | None:
@@ -179,7 +172,7 @@ def _gone(crude: float | None, adjusted: float) -> float | None:
 def _calendar(about: Subject) -> Doubt:
     title, groups = "Does it hold in every month?", month_groups(about)
     tables = zip(groups.labels, grouped_tables(about, groups), strict=True)
-    shown = [(label, table) for label, table in tables if table.lift is not None and _expected(table) >= 1]
+    shown = [(label, table) for label, table in tables if table.lift is not None and table.expected_with >= 1]
     p = homogeneity_p([table for _, table in shown])
     if p is None:
         return Doubt("calendar", title, "unknown", "Too few months hold enough conversions to compare their lifts.")
@@ -209,8 +202,7 @@ def homogeneity_p(tables: list[TwoByTwo]) -> float | None:
     """Return the Breslow-Day p-value of "the lift is the same in all of them"; None where it cannot be computed."""
     if not tables:
         return None
-    cells = np.array([(t.converted_with, t.units_with, t.converted_without, t.units_without) for t in tables])
-    p = float(breslow_day(*cells.T))
+    p = float(breslow_day(*np.array([table.cells for table in tables]).T))
     return p if math.isfinite(p) else None
 
 
@@ -224,7 +216,7 @@ def _accounts(about: Subject) -> Doubt:
     accounts, most = int(per_account.size), int(per_account.max())
     come = "comes" if conversions == 1 else "come"
     who = f"{text.plural(conversions, 'conversion')} with it {come} from {text.plural(accounts, 'account')}"
-    if np.unique(rows.cluster).size == rows.unit.size:
+    if np.unique(rows.cluster[rows.eligible]).size == int(rows.eligible.sum()):
         return Doubt("accounts", title, "clear", f"{who}: no two users share an outcome.")
     ratio = clustered(about.entry, rows.eligible)
     if ratio is None:

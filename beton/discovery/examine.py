@@ -23,35 +23,26 @@ def examine(study: Study, about: Subject, clock: Clock) -> Examination:
     strata = tables_by(
         cohort.stratum, int(cohort.stratum.max(initial=0)) + 1, rows.converted, about.entry.units, rows.eligible
     )
+    heat = heat_map(study, about.signal)
     with_signal, without = curves(cohort, about.entry.units, clock)
     return Examination(
-        definition_hash=figures.definition_hash,
+        **vars(figures),
         snapshot_version=study.manifest.version,
         train_period=facts.train,
         held_out_period=facts.holdout,
         purged=facts.purged,
-        train=figures.train,
-        held_out=figures.held_out,
-        held_out_p=figures.held_out_p,
-        q_value=figures.q_value,
-        family=figures.family,
-        shrunk_lift=figures.shrunk_lift,
-        shrunk_interval=figures.shrunk_interval,
-        confidence=figures.confidence,
-        adjusted=figures.adjusted,
         homogeneity_p=homogeneity_p(strata),
         e_value=e_values(figures.adjusted),
-        rung=figures.rung,
-        comparisons=comparisons(study, about, figures.adjusted),
+        comparisons=comparisons(study, about, figures),
         with_signal=with_signal,
         without_signal=without,
-        heat_map=heat_map(study, about.signal),
+        heat_map=heat,
         doubts=doubts(study, about, figures, facts.holdout),
-        notes=_notes(study, about),
+        notes=_notes(study, about, heat is not None),
     )
 
 
-def _notes(study: Study, about: Subject) -> tuple[Note, ...]:
+def _notes(study: Study, about: Subject, has_heat_map: bool) -> tuple[Note, ...]:
     notes = []
     if study.listing is None:
         text = "No discovery run has seen this data with this outcome, so there is no shrunk lift and no confidence yet"
@@ -60,8 +51,14 @@ def _notes(study: Study, about: Subject) -> tuple[Note, ...]:
         text = "The latest discovery run does not list this signal: its q-value is that of a single test"
         notes.append(Note("not_listed", text))
     if about.cohort.frame.unit.size > about.cohort.frame.cluster.max(initial=-1) + 1:
-        text = "Intervals of the comparisons and bands of the curves count users of one account as independent"
+        text = (
+            "Intervals by kind of user and by month, those of the heat map and the bands of the curves count users of "
+            "one account as independent; so do cautious lift and confidence"
+        )
         notes.append(Note("independent_users", text))
+    if has_heat_map:
+        text = "The heat map looks at the later cohorts once for each cell: the largest of its lifts is partly luck"
+        notes.append(Note("many_looks", text))
     return tuple(notes)
 
 

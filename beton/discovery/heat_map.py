@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import replace
 from typing import Final
 
+import numpy as np
+
+from beton.discovery.cube import HELD_OUT, counts_of, spans_of, windows_of
 from beton.discovery.findings import estimates
-from beton.discovery.subject import Study, table_of
+from beton.discovery.subject import Study
 from beton.errors import InputError
 from beton.model.conditions import ANY_EVENT, EventCondition, Group
 from beton.model.examination import HeatMap
@@ -15,7 +17,6 @@ from beton.model.signal import SignalDefinition
 from beton.model.words import property_phrase
 from beton.stats.proportions import TwoByTwo
 from beton.warehouse.compile import seconds
-from beton.warehouse.core.match import match_s
 
 COUNTS: Final = (1, 2, 3, 5, 8, 10)
 WINDOWS_DAYS: Final = (1, 3, 7, 14)
@@ -65,13 +66,16 @@ def _tables(
     for j, days in enumerate(windows):
         with contextlib.suppress(InputError):
             cohorts[j] = study.cohort_of(days)
-    longest = max(windows)
+    if not cohorts:
+        return {}
+    core, places = study.core, list(cohorts)
+    ends_s = [seconds(windows[j]) for j in places]
+    side_by_side = windows_of(list(cohorts.values()), ends_s, core.users.t0_s.size)
+    spans = spans_of(core, core.event_names.index(condition.event), condition.where)
+    with_it = counts_of(spans, side_by_side, counts)[:, :, HELD_OUT]
+    without = side_by_side.sizes[:, HELD_OUT] - with_it
     tables = {}
-    for i, count in enumerate(counts):
-        reached = replace(condition, op="count >=", value=count, within_days=longest)
-        # One look at the longest window says when the count was reached, and so whether in time for the shorter ones.
-        at_s = match_s(study.core, SignalDefinition("cell", Group("all", (reached,))), seconds(longest))
-        for j, cohort in cohorts.items():
-            units = at_s[cohort.frame.unit] < seconds(windows[j])
-            tables[i, j] = table_of(cohort, units, cohort.holdout)
+    for i, at in np.ndindex(with_it.shape[:2]):
+        (a, b), (c, d) = with_it[i, at], without[i, at]
+        tables[i, places[at]] = TwoByTwo(a, a + b, c, c + d)
     return tables

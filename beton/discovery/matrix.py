@@ -7,6 +7,7 @@ candidate share few 512-bit blocks and the empty ones can be passed over.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
@@ -22,6 +23,31 @@ Booleans: TypeAlias = NDArray[np.bool_]
 
 WORDS_PER_BLOCK: Final = 8
 _BITS_PER_BLOCK: Final = 512
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Which of ``units`` carry each of F candidates, eight to a byte: ``packed`` uint8 (F, ceil(units / 8)).
+
+    The least bit of a byte is the first unit.
+    """
+
+    packed: NDArray[np.uint8]
+    units: int
+
+    @classmethod
+    def of(cls, columns: Booleans) -> Columns:
+        """Pack booleans (F, units)."""
+        return cls(np.packbits(columns, axis=1, bitorder="little"), columns.shape[1])
+
+    def first(self, end: int) -> Columns:
+        """Return the first ``end`` candidates."""
+        return Columns(self.packed[:end], self.units)
+
+    def carried(self, features: NDArray[Any] | Sequence[int]) -> Booleans:
+        """Return the columns of some candidates as booleans, (len(features), units)."""
+        bits = np.unpackbits(self.packed[features], axis=1, count=self.units, bitorder="little")
+        return bits.view(np.bool_)
 
 
 @dataclass(frozen=True)
@@ -82,17 +108,19 @@ def arrange(train: Booleans, holdout: Booleans, converted: Booleans, activity: N
     return Slots(bounds // 64, slot_row, np.array([len(rows) for rows in members], dtype=np.int64))
 
 
-def pack(columns: Booleans, slots: Slots) -> Words:
-    """Pack boolean columns (features, rows) into words (features, W)."""
-    words = np.empty((columns.shape[0], len(slots.slot_row) // 64), dtype=np.uint64)
-    _pack(np.ascontiguousarray(columns).view(np.uint8), slots.slot_row, words)
+def pack(columns: Columns, slots: Slots) -> Words:
+    """Give the bits of columns over the rows of a cohort their slots: words (F, W)."""
+    words = np.empty((len(columns.packed), len(slots.slot_row) // 64), dtype=np.uint64)
+    padding = columns.packed.shape[1] * 8
+    place = np.where(slots.slot_row < 0, padding, slots.slot_row).astype(np.uint32)
+    _pack(columns.packed, place, words)
     return words
 
 
 def build(
-    columns: Booleans, train: Booleans, holdout: Booleans, converted: Booleans, activity: NDArray[Any]
+    columns: Columns, train: Booleans, holdout: Booleans, converted: Booleans, activity: NDArray[Any]
 ) -> BitMatrix:
-    """Pack boolean columns (features, rows) of a cohort; the other arguments as in ``arrange``."""
+    """Arrange the columns over the rows of a cohort; the other arguments as in ``arrange``."""
     slots = arrange(train, holdout, converted, activity)
     return BitMatrix(pack(columns, slots), slots.groups, slots.slot_row, slots.sizes)
 
@@ -124,15 +152,17 @@ popcount: Any = intrinsic(_popcount)
 
 
 @njit(cache=True, nogil=True)
-def _pack(columns: Any, slot_row: Any, words: Any) -> None:
+def _pack(packed: Any, place: Any, words: Any) -> None:
+    """``place`` (64 W,): unit of each slot, and one past the last byte's for padding."""
+    carried = np.zeros(packed.shape[1] * 8 + 1, dtype=np.uint8)
     for feature in range(words.shape[0]):
-        column = columns[feature]
+        for at in range(packed.shape[1]):
+            for bit in range(8):
+                carried[at * 8 + bit] = packed[feature, at] >> bit & 1
         for w in range(words.shape[1]):
             word = np.uint64(0)
             for bit in range(64):
-                row = slot_row[w * 64 + bit]
-                if row >= 0:
-                    word |= np.uint64(column[row]) << np.uint64(bit)
+                word |= np.uint64(carried[place[w * 64 + bit]]) << np.uint64(bit)
             words[feature, w] = word
 
 

@@ -1,9 +1,9 @@
-"""When each unit did something for the k-th time: one pass over the rows of an event for all values and counts."""
+"""In which window each unit did something for the k-th time: one pass over the rows of an event for all values."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numba import njit
@@ -13,9 +13,7 @@ from beton.model.signal import DAY_S
 from beton.warehouse.core.arrays import Core
 
 Integers: TypeAlias = NDArray[np.int64]
-Seconds: TypeAlias = NDArray[np.int32]
-
-NEVER_S: Final = np.iinfo(np.int32).max
+Places: TypeAlias = NDArray[np.uint8]
 
 
 class Spans(NamedTuple):
@@ -27,15 +25,19 @@ class Spans(NamedTuple):
     position: Integers
     first: Integers
     end: Integers
-    rel_s: Seconds
+    rel_s: NDArray[np.int32]
 
 
-def kth_s(spans: Spans, counts: Sequence[int], units: int) -> Seconds:
-    """Return the second at which each unit did it for the k-th time, ``NEVER_S`` for never, (counts, units)."""
-    found = np.full((len(counts), units), NEVER_S, dtype=np.int32)
+def kth_window(spans: Spans, counts: Sequence[int], ends_s: Integers, units: int) -> Places:
+    """Return the first window in which each unit had done it k times, (counts, units).
+
+    ``ends_s``: where each window ends, in seconds since the signup, ascending; their number stands for none of them.
+    """
+    found = np.full((len(counts), units), ends_s.size, dtype=np.uint8)
     for k, into in zip(counts, found, strict=True):
         reached = spans.end - spans.first >= k
-        into[spans.position[reached]] = spans.rel_s[spans.first[reached] + k - 1]
+        at_s = spans.rel_s[spans.first[reached] + k - 1]
+        into[spans.position[reached]] = np.searchsorted(ends_s, at_s, side="right")
     return found
 
 
@@ -46,32 +48,24 @@ def rows_by_value(spans: Spans, codes: NDArray[np.int32], values: int) -> Intege
     return seen
 
 
-def kth_s_by_value(
-    spans: Spans, codes: NDArray[np.int32], chosen: Integers, counts: Sequence[int], before_s: int, units: int
-) -> Seconds:
-    """``kth_s`` of the rows of each of the ``chosen`` codes before ``before_s``, (chosen, counts, units)."""
+def kth_window_by_value(
+    spans: Spans, codes: NDArray[np.int32], chosen: Integers, counts: Sequence[int], ends_s: Integers, units: int
+) -> Places:
+    """``kth_window`` of the rows of each of the ``chosen`` codes, (chosen, counts, units)."""
     place = np.full(int(chosen.max()) + 1, -1, dtype=np.int64)
     place[chosen] = np.arange(chosen.size)
-    found = np.full((chosen.size, len(counts), units), NEVER_S, dtype=np.int32)
-    least = np.asarray(counts, dtype=np.int64)
-    _write_kth(spans, codes, place, least, before_s, found)
+    found = np.full((chosen.size, len(counts), units), ends_s.size, dtype=np.uint8)
+    _write_kth(spans, codes, place, np.asarray(counts, dtype=np.int64), ends_s, found)
     return found
 
 
-def events_before(core: Core, position: Integers, units: int, before_s: int) -> Integers:
-    """Return the events of each unit from its signup to ``before_s``, (units,).
+def events_by_day(core: Core, position: Integers, units: int, before_s: int) -> NDArray[np.int32]:
+    """Return the events of each unit on each day from its signup to ``before_s``, (units, days begun).
 
     ``position`` is the place of each user among the units, -1 for none.
     """
-    found = np.zeros(units, dtype=np.int64)
-    _count_before(core.pair_user, core.pair_zero, core.pair_start, core.rel_s, position, before_s, found)
-    return found
-
-
-def active_days(core: Core, position: Integers, units: int, days: int) -> NDArray[np.bool_]:
-    """Return whether each unit did anything on each of its first ``days`` days, (units, days)."""
-    found = np.zeros((units, days), dtype=np.bool_)
-    _mark_days(core.pair_user, core.pair_zero, core.pair_start, core.rel_s, position, found)
+    found = np.zeros((units, -(-before_s // DAY_S)), dtype=np.int32)
+    _count_days(core.pair_user, core.pair_zero, core.pair_start, core.rel_s, position, before_s, found)
     return found
 
 
@@ -84,12 +78,15 @@ def _count_values(spans: Any, codes: Any, seen: Any) -> None:
 
 
 @njit(cache=True, nogil=True)
-def _write_kth(spans: Any, codes: Any, place: Any, counts: Any, before_s: int, found: Any) -> None:
+def _write_kth(spans: Any, codes: Any, place: Any, counts: Any, ends_s: Any, found: Any) -> None:
     seen = np.zeros(found.shape[0], dtype=np.int64)
     for i in range(spans.position.size):
         seen[:] = 0
+        window = 0
         for row in range(spans.first[i], spans.end[i]):
-            if spans.rel_s[row] >= before_s:
+            while window < ends_s.size and spans.rel_s[row] >= ends_s[window]:
+                window += 1
+            if window == ends_s.size:
                 break
             code = codes[row]
             if code < 0 or code >= place.size or place[code] < 0:
@@ -98,11 +95,11 @@ def _write_kth(spans: Any, codes: Any, place: Any, counts: Any, before_s: int, f
             seen[value] += 1
             for k in range(counts.size):
                 if seen[value] == counts[k]:
-                    found[value, k, spans.position[i]] = spans.rel_s[row]
+                    found[value, k, spans.position[i]] = window
 
 
 @njit(cache=True, nogil=True)
-def _count_before(
+def _count_days(
     pair_user: Any, pair_zero: Any, pair_start: Any, rel_s: Any, position: Any, before_s: int, found: Any
 ) -> None:
     for pair in range(pair_user.size):
@@ -112,17 +109,4 @@ def _count_before(
         for row in range(pair_zero[pair], pair_start[pair + 1]):
             if rel_s[row] >= before_s:
                 break
-            found[unit] += 1
-
-
-@njit(cache=True, nogil=True)
-def _mark_days(pair_user: Any, pair_zero: Any, pair_start: Any, rel_s: Any, position: Any, found: Any) -> None:
-    before_s = found.shape[1] * DAY_S
-    for pair in range(pair_user.size):
-        unit = position[pair_user[pair]]
-        if unit < 0:
-            continue
-        for row in range(pair_zero[pair], pair_start[pair + 1]):
-            if rel_s[row] >= before_s:
-                break
-            found[unit, rel_s[row] // DAY_S] = True
+            found[unit, rel_s[row] // DAY_S] += 1

@@ -18,10 +18,11 @@ from numba import njit
 from numpy.typing import NDArray
 
 from beton.discovery.candidates import Candidates
+from beton.discovery.intersect import with_later_rows
 from beton.discovery.matrix import popcount
 from beton.discovery.mid_p import log_mid_p, log_probability
 from beton.discovery.search import Block, Search
-from beton.discovery.sweep import count_against, in_threads, runs_of_blocks
+from beton.discovery.sweep import in_threads
 from beton.model.discovery import DiscoverySettings, Permutation
 from beton.warehouse.landmark import NOT_AT_RISK, Clock
 
@@ -169,8 +170,9 @@ def _world(
     cohorts = [next(each.cohort for each in made if each.cohort.landmark_days == day) for day in days]
     clocks = [clock_of(day) for day in days]
     latest_s = [clock.data_end_s - clock.landmark_s - clock.gap_s - clock.horizon_s for clock in clocks]
-    slots = _slots(made, pool.columns[:, units].sum(axis=1))
-    columns = pool.columns[np.ix_(slots, units)] & (slots >= 0)[:, None]
+    carried = pool.columns.carried(range(len(pool.features)))[:, units]
+    slots = _slots(made, carried.sum(axis=1))
+    columns = carried[slots] & (slots >= 0)[:, None]
     cohort = np.array([days.index(each.cohort.landmark_days) for each in made])
     news = [np.flatnonzero((slots >= each.first_new) & (slots < each.end)) for each in made]
     of_blocks = np.array([[at, new[0], new[-1] + 1] for at, new in zip(cohort, news, strict=True)])
@@ -217,12 +219,8 @@ def _packed(rows: Bools) -> Words:
 def _common(words: Words, min_units: int) -> NDArray[np.int32]:
     """Carriers of both features of each pair, above the diagonal; 0 for pairs that no outcomes make a candidate."""
     pairs = np.zeros((len(words), len(words)), dtype=np.int32)
-    runs, ends = runs_of_blocks(words, words.shape[1])
-    counts = np.zeros((2, len(words)), dtype=np.int64)
     carriers = np.bitwise_count(words).sum(axis=1)
-    for i in range(len(words) - 1):
-        count_against(words[i], runs[ends[i] : ends[i + 1]], words.shape[1], words, i + 1, counts)
-        both = counts[0, i + 1 :]
+    for i, (both, _) in enumerate(with_later_rows(words, words.shape[1])):
         possible = (both >= min_units) & (both < np.minimum(carriers[i], carriers[i + 1 :]))
         pairs[i, i + 1 :] = np.where(possible, both, 0)
     return pairs

@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 
 from beton.discovery.candidates import Candidates, candidates
-from beton.discovery.cohorts import ClockOf, Cohort, FrameOf, cohort, split_at_s
+from beton.discovery.cohorts import ClockOf, Cohort, FrameOf, cohorts, split_at_s
 from beton.discovery.families import lift
 from beton.discovery.findings import Setting, findings, priors
 from beton.discovery.near_outcome import near_outcome
@@ -94,20 +94,9 @@ def run(question: Question, on_step: OnStep, should_stop: ShouldStop = lambda: F
         InputError: the history is too short or holds too few conversions; the text says what to import.
         Stopped: ``should_stop`` said so.
     """
-    core, outcome, settings = question.core, question.outcome, question.settings
-    stages = _Stages(on_step, should_stop)
-    stages.begin("Building cohorts", 0.0)
-    split_s, cohorts = _cohorts(question)
-    stages.begin("Evaluating candidates", 0.08)
-    pool = candidates(core, cohorts[0].frame.unit, question.manifest, settings)
-    stages.begin("Packing bits", 0.2)
-    made = blocks(pool, cohorts)
-    stages.begin("Testing singles, pairs and triples", 0.3)
-    found = search(pool, made, settings, stages.inside(0.3, 0.3), should_stop, question.threads)
-    stages.begin("Checking for leaks", 0.6)
-    near = near_outcome(core, cohorts[0].frame, split_s)
-    stages.begin("Pruning near-copies", 0.61)
-    pruned = _pruned(pool, found, near, settings)
+    settings, stages = question.settings, _Stages(on_step, should_stop)
+    made = _search(question, None, stages)
+    pool, found, pruned = made.pool, made.search, made.pruned
     stages.begin("Permuting outcomes", 0.7)
     permuted = max_t(
         pool,
@@ -119,29 +108,29 @@ def run(question: Question, on_step: OnStep, should_stop: ShouldStop = lambda: F
         should_stop=should_stop,
     )
     stages.begin("Confirming and adjusting", 0.92)
-    made_priors, mixtures = priors(found)
+    mixtures = priors(found)
     own = question.manifest.conversion or Outcome()
-    named = None if outcome == own else outcome
-    signals = _with_fwer(findings(Setting(core, pool, made_priors, named), pruned.kept), permuted)
-    clock = question.clock_of(cohorts[0].landmark_days)
+    named = None if question.outcome == own else question.outcome
+    signals = _with_fwer(findings(Setting(question.core, pool, mixtures, named), pruned.kept), permuted)
+    clock = question.clock_of(found.blocks[0].cohort.landmark_days)
     result = DiscoveryResult(
         settings=settings,
         snapshot_version=question.manifest.version,
         workspace=question.manifest.name,
         demo=question.manifest.demo,
         unit="user",
-        outcome=outcome,
+        outcome=question.outcome,
         gap_days=clock.gap_s / DAY_S,
         horizon_days=clock.horizon_s / DAY_S,
-        cohorts=tuple(each.cohort.facts(each.end) for each in made if each.end > each.first_new),
+        cohorts=tuple(each.cohort.facts(each.end) for each in found.blocks if each.end > each.first_new),
         family=_family(found),
-        funnel=_funnel(pool, found, pruned, signals, near, settings.fdr),
+        funnel=_funnel(made, signals, settings.fdr),
         cutoff_p=found.cutoff_p,
         priors=mixtures,
         findings=tuple(signals),
-        near_outcome=near,
+        near_outcome=made.near,
         notes=(*pool.notes, _limits(found, permuted), *_overlap(settings)),
-        volcano=_volcano(pool, found, signals),
+        volcano=_volcano(pool, found, pruned),
         permutation=None if permuted is None else permuted.facts(),
         timings_s=stages.end(),
     )
@@ -152,19 +141,34 @@ def run(question: Question, on_step: OnStep, should_stop: ShouldStop = lambda: F
 class Searched:
     """What a search of cohorts found, and what is left after pruning."""
 
+    pool: Candidates
     search: Search
     near: tuple[NearOutcome, ...]
     pruned: Pruned
 
 
 def search_cohorts(question: Question, pool: Candidates, should_stop: ShouldStop) -> Searched:
-    """Search for signals up to pruning, without confirming them or saying how far it is."""
-    split_s, cohorts = _cohorts(question)
-    if should_stop():
-        raise Stopped
-    found = search(pool, blocks(pool, cohorts), question.settings, lambda share: None, should_stop, question.threads)
-    near = near_outcome(question.core, cohorts[0].frame, split_s)
-    return Searched(found, near, _pruned(pool, found, near, question.settings))
+    """Search for signals among the candidates of ``pool``, without confirming them or saying how far it is."""
+    return _search(question, pool, _Stages(lambda stage, share: None, should_stop))
+
+
+def _search(question: Question, pool: Candidates | None, stages: _Stages) -> Searched:
+    """Search up to pruning; ``pool`` where the candidates are known already."""
+    core, settings = question.core, question.settings
+    stages.begin("Building cohorts", 0.0)
+    split_s, landmarks = _cohorts(question)
+    if pool is None:
+        stages.begin("Evaluating candidates", 0.08)
+        pool = candidates(core, landmarks[0].frame.unit, question.manifest, settings, question.threads)
+    stages.begin("Packing bits", 0.2)
+    made = blocks(pool, landmarks, question.threads)
+    stages.begin("Testing singles, pairs and triples", 0.3)
+    found = search(pool, made, settings, stages.inside(0.3, 0.3), stages.should_stop, question.threads)
+    stages.begin("Checking for leaks", 0.6)
+    near = near_outcome(core, landmarks[0].frame, split_s)
+    stages.begin("Pruning near-copies", 0.61)
+    listed = entries(pool, found, frozenset(each.event for each in near))
+    return Searched(pool, found, near, prune(listed, found.cutoff_p, settings))
 
 
 def _cohorts(question: Question) -> tuple[int, list[Cohort]]:
@@ -173,14 +177,7 @@ def _cohorts(question: Question) -> tuple[int, list[Cohort]]:
     split_s = split_at_s(core, outcome, question.clock_of, settings, frame_of)
     days = sorted({*settings.windows_days, settings.activity_days})
     is_purged = not settings.holdout_from
-    return split_s, [
-        cohort(core, outcome, question.clock_of(each), each, split_s, is_purged, frame_of) for each in days
-    ]
-
-
-def _pruned(pool: Candidates, found: Search, near: Sequence[NearOutcome], settings: DiscoverySettings) -> Pruned:
-    listed = entries(pool, found, frozenset(each.event for each in near))
-    return prune(listed, found.cutoff_p, settings)
+    return split_s, cohorts(core, outcome, question.clock_of, days, split_s, is_purged, frame_of)
 
 
 def _with_fwer(signals: Sequence[Finding], permuted: MaxT | None) -> list[Finding]:
@@ -202,9 +199,8 @@ def _family(found: Search) -> dict[str, int]:
     }
 
 
-def _funnel(
-    pool: Candidates, found: Search, pruned: Pruned, signals: Sequence[Finding], near: Sequence[NearOutcome], fdr: float
-) -> tuple[Step, ...]:
+def _funnel(made: Searched, signals: Sequence[Finding], fdr: float) -> tuple[Step, ...]:
+    pool, found, pruned, near = made.pool, made.search, made.pruned, made.near
     level = sum(each.rung.level >= 2 for each in signals)
     adjusted = sum(each.rung.level >= 3 for each in signals)
     depths = (found.singles, found.pairs, found.triples)
@@ -238,8 +234,9 @@ def _funnel(
             "Different from stronger ones",
             len(signals),
             f"{pruned.considered:,} strongest compared: {pruned.few:,} with too few conversions to expect, "
-            f"{pruned.clustered:,} on few accounts, {pruned.copies:,} near-copies, {pruned.unproven:,} not beating "
-            f"their parts, {pruned.explained:,} explained by others, {pruned.beyond_limit:,} beyond the limit{barred}",
+            f"{pruned.clustered:,} on few accounts, {pruned.copies:,} near-copies, {pruned.no_gain:,} no better than "
+            f"their parts among users alike, {pruned.explained:,} explained by others, {pruned.beyond_limit:,} beyond "
+            f"the limit{barred}",
         ),
         Step("held_out", "Confirmed in later cohorts", level, "Not replicated, or too few units to tell"),
         Step(
@@ -282,16 +279,16 @@ def _overlap(settings: DiscoverySettings) -> tuple[Note, ...]:
     return (Note("no_purge", text),)
 
 
-def _volcano(pool: Candidates, found: Search, signals: Sequence[Finding]) -> tuple[VolcanoPoint, ...]:
+def _volcano(pool: Candidates, found: Search, pruned: Pruned) -> tuple[VolcanoPoint, ...]:
     """Every single candidate with a finite lift, and how far it came."""
     ratio, p = lift(found.singles.counts.table()), found.singles.p
-    kept = {each.name for each in signals if each.conditions == 1}
+    kept = {each.entry.features for each in pruned.kept}
     units = found.singles.counts.table()[1]
     points = []
     for i, feature in enumerate(found.singles.features[:, 0].tolist()):
         if not (np.isfinite(ratio[i]) and ratio[i] > 0):
             continue
         name = pool.features[feature].name
-        fate = "kept" if name in kept else "listed" if found.singles.listed[i] else "tested"
+        fate = "kept" if (feature,) in kept else "listed" if found.singles.listed[i] else "tested"
         points.append(VolcanoPoint(name, float(ratio[i]), float(p[i]) / LN10, int(units[i]), fate))
     return tuple(points)

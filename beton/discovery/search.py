@@ -89,24 +89,24 @@ class Search:
     cutoff_p: float | None
 
 
-def blocks(candidates: Candidates, cohorts: Sequence[Cohort]) -> tuple[Block, ...]:
+def blocks(candidates: Candidates, cohorts: Sequence[Cohort], threads: int = THREADS) -> tuple[Block, ...]:
     """Return the blocks in order of landmark; traits alone are counted at the default landmark."""
     windows = np.array([feature.window_days for feature in candidates.features])
-    made = []
+    asked: list[tuple[Cohort, int, int]] = []
     for each in cohorts:
         end = int(np.searchsorted(windows, each.landmark_days, side="right"))
         first_new = int(np.searchsorted(windows, each.landmark_days, side="left"))
         if first_new < end:
-            made.append(_block(candidates, each, end, first_new))
+            asked.append((each, end, first_new))
         traits = int(np.searchsorted(windows, TRAIT_WINDOW, side="right"))
         if each.landmark_days == DEFAULT_LANDMARK_DAYS and traits:
-            made.append(_block(candidates, each, traits, 0))
-    return tuple(made)
+            asked.append((each, traits, 0))
+    return tuple(sweep.in_threads(asked, lambda each: _block(candidates, *each), threads))
 
 
 def _block(candidates: Candidates, cohort: Cohort, end: int, first_new: int) -> Block:
     rows = cohort.frame
-    bits = matrix.build(candidates.columns[:end], cohort.train, cohort.holdout, rows.converted, cohort.activity)
+    bits = matrix.build(candidates.columns.first(end), cohort.train, cohort.holdout, rows.converted, cohort.activity)
     return Block(cohort, end, first_new, bits, matrix.singles(bits))
 
 

@@ -1,10 +1,11 @@
-"""From discoveries to signals: near-copies go, what is left is confirmed on later cohorts and adjusted."""
+"""From discoveries to signals: near-copies go, and what others explain. Nothing here looks at the later cohorts."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Final
 
 import numpy as np
@@ -16,16 +17,14 @@ from beton.discovery.families import Floats
 from beton.discovery.search import Found, Search
 from beton.model.discovery import DiscoverySettings
 from beton.stats.clustered import ClusteredRatio, ClusterMoments, clustered_ratio
-from beton.stats.proportions import TwoByTwo, log_mid_p
+from beton.stats.proportions import TwoByTwo
 from beton.stats.strata import Stratified, mantel_haenszel
 
 Bools = NDArray[np.bool_]
 
 JACCARD: Final = 0.6
 MIN_EXPECTED: Final = 5
-EXPLAINED_P: Final = 0.05
-LOG_EXPLAINED_P: Final = math.log(EXPLAINED_P)
-REASONS: Final = ("few", "clustered", "copies", "unproven", "explained", "beyond_limit")
+REASONS: Final = ("few", "clustered", "copies", "no_gain", "explained", "beyond_limit")
 SCORE_STEP: Final = math.log(1.25)
 MAX_RATIO: Final = 32.0
 PER_GROUP: Final = 12  # variants of one event, or pair of events, that may compete
@@ -49,11 +48,6 @@ class Entry:
     q_depth: float
     parts: tuple[Bools, ...] = ()
 
-    @property
-    def expected(self) -> float:
-        """Conversions expected among those with the signal in the training period, were it without effect."""
-        return self.train.units_with * (self.train.base_rate or 0.0)
-
 
 @dataclass(frozen=True)
 class Kept:
@@ -72,7 +66,7 @@ class Pruned:
     few: int
     clustered: int
     copies: int
-    unproven: int
+    no_gain: int
     explained: int
     beyond_limit: int
 
@@ -92,6 +86,7 @@ def entries(candidates: Candidates, found: Search, barred: frozenset[str]) -> li
 
 
 def _entries(candidates: Candidates, found: Search, depth: Found, barred: frozenset[str]) -> Iterator[Entry]:
+    carried = cache(lambda feature: candidates.columns.carried([feature])[0])
     order = np.flatnonzero(depth.listed)
     order = order[np.lexsort((order, depth.adds[order]))]
     seen: dict[tuple[str, ...], int] = {}
@@ -106,7 +101,7 @@ def _entries(candidates: Candidates, found: Search, depth: Found, barred: frozen
             return
         seen[group] = seen.get(group, 0) + 1
         listed += 1
-        row, parts = np.array([at]), tuple(candidates.columns[feature] for feature in features)
+        row, parts = np.array([at]), tuple(carried(feature) for feature in features)
         yield Entry(
             features=features,
             cohort=found.blocks[int(depth.block[at])].cohort,
@@ -129,13 +124,14 @@ def prune(listed: Sequence[Entry], cutoff_p: float | None, settings: DiscoverySe
     """Keep few and different signals: those with several conditions come after the single ones, which they must beat.
 
     Out goes, in this order: an entry with fewer than 5 conversions to be expected; one whose account-clustered p-value
-    is above the run's cutoff; a near-copy (Jaccard 0.6 or more) of a stronger kept one; a combination that
-    ``_is_proven`` does not bear out; one that would not have passed the cutoff among units alike in what is kept.
+    is above the run's cutoff; a near-copy (Jaccard 0.6 or more) of a stronger kept one; a combination that does not
+    gain by each of its conditions; one that would not have passed the cutoff among units alike in what is kept.
     """
     leaders = _Leaders()
     left = dict.fromkeys(REASONS, 0)
+    level = settings.fdr if cutoff_p is None else cutoff_p
     for each in listed:
-        reason = _why_not(each, leaders, cutoff_p)
+        reason = _why_not(each, leaders, level)
         if not reason and len(leaders.kept) >= settings.max_signals:
             reason = "beyond_limit"
         if reason:
@@ -169,7 +165,8 @@ class _Leaders:
         before = np.zeros(entry.units.size) if self.score is None else self.score
         bands = _banded(before) if self.bands is None else self.bands
         ratio = float(stratified(entry, bands, entry.cohort.train).ratio)
-        self.score = before + entry.units * math.log(min(max(ratio, 1 / MAX_RATIO), MAX_RATIO))
+        known = 1.0 if math.isnan(ratio) else min(max(ratio, 1 / MAX_RATIO), MAX_RATIO)
+        self.score = before + entry.units * math.log(known)
         self.bands = _banded(self.score)
 
     def twin(self, entry: Entry) -> bool:
@@ -180,16 +177,17 @@ class _Leaders:
                 return True
         return False
 
-    def explain(self, entry: Entry, cutoff_p: float) -> bool:
+    def explain(self, entry: Entry, level: float) -> bool:
         """Whether the training lift could be 1 among units alike in what is kept.
 
         A single condition is held against all kept ones at once, a combination against each: its own parts leave
         nothing to compare when they are taken together.
         """
+        train = entry.cohort.train
         if len(entry.features) == 1:
-            return self.bands is not None and _is_explained(entry, self.bands, cutoff_p)
+            return self.bands is not None and not _is_found(entry, self.bands, train, level)
         return any(
-            _is_explained(entry, other.entry.units.astype(np.int64), cutoff_p)
+            not _is_found(entry, other.entry.units.astype(np.int64), train, level)
             for other in self.kept
             if not set(other.entry.features) <= set(entry.features)
         )
@@ -200,65 +198,58 @@ def _banded(score: Floats) -> NDArray[np.int64]:
     return np.unique(np.round(score / SCORE_STEP), return_inverse=True)[1].astype(np.int64)
 
 
-def _why_not(entry: Entry, leaders: _Leaders, cutoff_p: float | None) -> str:
-    if entry.expected < MIN_EXPECTED:
+def _why_not(entry: Entry, leaders: _Leaders, level: float) -> str:
+    if entry.train.expected_with < MIN_EXPECTED:
         return "few"
-    if not _holds_clustered(entry, cutoff_p):
+    if not _holds_clustered(entry, level):
         return "clustered"
     if leaders.twin(entry):
         return "copies"
-    if len(entry.features) > 1 and not _is_proven(entry, leaders.dropped):
-        return "unproven"
-    return "explained" if leaders.explain(entry, EXPLAINED_P if cutoff_p is None else cutoff_p) else ""
+    if len(entry.features) > 1 and not _gains(entry, leaders.dropped, level):
+        return "no_gain"
+    return "explained" if leaders.explain(entry, level) else ""
 
 
-def _is_proven(entry: Entry, dropped: set[int]) -> bool:
-    """Whether each condition of a combination adds to the others where the search did not look.
+def _gains(entry: Entry, dropped: set[int], level: float) -> bool:
+    """Whether each condition of a combination would have been found among those alike who carry the others.
 
-    Among those who carry the others: it must add in the later cohorts (mid-P), and among units alike in activity,
-    signup quarter and account size (Mantel-Haenszel); otherwise "and active on many days" would go with every signal.
-    Conditions found but ``dropped`` make no combination: what speaks for them would.
+    Alike in activity, signup quarter and account size; otherwise "and active on many days" would go with every signal.
+    Conditions found but ``dropped`` make no combination: what speaks for them would. The later cohorts have no say, so
+    that their lift is not that of a combination picked for it.
     """
     if dropped & set(entry.features):
         return False
-    helps = _helps(entry.train)
-    rows = entry.cohort.frame
     for i, part in enumerate(entry.parts):
         others = np.logical_and.reduce([each for j, each in enumerate(entry.parts) if j != i])
-        later = _count(part, rows.converted, others & entry.cohort.holdout)
-        if not (later.units_with and later.units_without) or _helps(later) != helps or _log_p(later) > LOG_EXPLAINED_P:
-            return False
-        within = stratified(replace(entry, units=part), entry.cohort.stratum, others & rows.eligible)
-        if not float(within.p) < EXPLAINED_P or (float(within.ratio) > 1) != helps:
+        if not _is_found(replace(entry, units=part), entry.cohort.stratum, others & entry.cohort.train, level):
             return False
     return True
 
 
 def clustered(entry: Entry, member: Bools) -> ClusteredRatio | None:
-    """Account-clustered inference on the units of ``member`` (rows of the entry's frame)."""
+    """Account-clustered inference on the units of ``member`` (rows of the entry's frame).
+
+    None where no two of them share an account, or the sandwich does not exist: then the table alone speaks.
+    """
     rows = entry.cohort.frame
     moments = ClusterMoments.from_arrays(rows.converted[member], entry.units[member], rows.cluster[member])
-    return clustered_ratio(_count(entry.units, rows.converted, member), moments)
+    if moments.clusters == int(member.sum()):
+        return None
+    return clustered_ratio(count(entry.units, rows.converted, member), moments)
 
 
-def _count(units: Bools, converted: Bools, member: Bools) -> TwoByTwo:
+def count(units: Bools, converted: Bools, member: Bools) -> TwoByTwo:
+    """Count the table of ``member`` rows by who carries it (``units``) and who converted; all arrays (rows,)."""
     with_it, without = member & units, member & ~units
     return TwoByTwo(
         int(converted[with_it].sum()), int(with_it.sum()), int(converted[without].sum()), int(without.sum())
     )
 
 
-def _log_p(table: TwoByTwo) -> float:
-    columns = table.converted_with, table.units_with, table.converted_without, table.units_without
-    return float(log_mid_p(*([each] for each in columns))[0])
-
-
-def _holds_clustered(entry: Entry, cutoff_p: float | None) -> bool:
-    """Whether it would have passed with accounts as the unit of chance; an empty cell leaves mid-P to speak."""
+def _holds_clustered(entry: Entry, level: float) -> bool:
+    """Whether it would have passed with accounts as the unit of chance."""
     ratio = clustered(entry, entry.cohort.train)
-    if ratio is None or cutoff_p is None:
-        return True
-    return ratio.design_effect <= 1 or ratio.p_value <= cutoff_p
+    return ratio is None or ratio.design_effect <= 1 or ratio.p_value <= level
 
 
 def jaccard(one: Bools, other: Bools) -> float:
@@ -267,9 +258,10 @@ def jaccard(one: Bools, other: Bools) -> float:
     return int((one & other).sum()) / either if either else 0.0
 
 
-def _is_explained(entry: Entry, by: NDArray[np.int64], cutoff_p: float) -> bool:
-    within = stratified(entry, by, entry.cohort.train)
-    return not float(within.p) <= cutoff_p or (float(within.ratio) > 1) != _helps(entry.train)
+def _is_found(entry: Entry, stratum: NDArray[np.int64], member: Bools, level: float) -> bool:
+    """Whether the entry passes, in the direction of its training lift, among ``member`` units of one stratum."""
+    within = stratified(entry, stratum, member)
+    return float(within.p) <= level and (float(within.ratio) > 1) == _helps(entry.train)
 
 
 def _helps(table: TwoByTwo) -> bool:
@@ -282,7 +274,9 @@ def stratified(entry: Entry, stratum: NDArray[np.int64], member: Bools) -> Strat
     converted = entry.cohort.frame.converted[member]
     size = int(stratum.max(initial=0)) + 1
 
-    def count(chosen: Bools) -> Floats:
+    def by_stratum(chosen: Bools) -> Floats:
         return np.bincount(code[chosen], minlength=size).astype(np.float64)
 
-    return mantel_haenszel(count(signal & converted), count(signal), count(~signal & converted), count(~signal))
+    return mantel_haenszel(
+        by_stratum(signal & converted), by_stratum(signal), by_stratum(~signal & converted), by_stratum(~signal)
+    )

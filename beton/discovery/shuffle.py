@@ -30,7 +30,7 @@ def shuffle_test(
     settings = question.settings
     first = question.clock_of(min((*settings.windows_days, settings.activity_days)))
     rows = frame(question.core, "user", question.outcome, first)
-    pool = candidates(question.core, rows.unit, question.manifest, settings)
+    pool = candidates(question.core, rows.unit, question.manifest, settings, question.threads)
     listed = []
     for each in range(rounds):
         if should_stop():

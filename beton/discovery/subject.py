@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from beton.discovery.cohorts import Cohort
-from beton.discovery.findings import SHRUNK, adjusted_lift, climb_of, estimates, held_out_log_p
-from beton.discovery.shortlist import Bools, Entry
+from beton.discovery.findings import SHRUNK, OfPeriod, adjusted_lift, climb_of, of_periods, prior_of
+from beton.discovery.shortlist import Bools, Entry, count
 from beton.model.conditions import leaves
 from beton.model.discovery import DiscoveryResult, DiscoverySettings, Estimate, Finding, Mixture, NearOutcome
 from beton.model.evidence import Interval
@@ -21,7 +21,7 @@ from beton.model.ladder import Rung, rung
 from beton.model.manifest import Manifest
 from beton.model.signal import SignalDefinition
 from beton.stats.proportions import TwoByTwo
-from beton.stats.shrinkage import Prior, log_ratio
+from beton.stats.shrinkage import log_ratio
 from beton.warehouse.core.arrays import Core
 
 ALONE: Final = "this signal alone, as one hypothesis"
@@ -29,12 +29,15 @@ ALONE: Final = "this signal alone, as one hypothesis"
 
 @dataclass(frozen=True)
 class Listing:
-    """What a discovery run on the same data, outcome and clock says of its signals: ``findings`` by definition hash."""
+    """What a discovery run on the same data, outcome and clock says of its signals: ``findings`` by definition hash.
+
+    ``family``: candidates behind a q-value, by number of conditions.
+    """
 
     run_id: str
     settings: DiscoverySettings
-    family: int
-    priors: Mapping[int, Mixture]
+    family: Mapping[int, int]
+    priors: Mapping[str, Mixture]
     findings: Mapping[str, Finding]
 
     @classmethod
@@ -43,8 +46,8 @@ class Listing:
         return cls(
             run_id,
             result.settings,
-            result.family["all"],
-            {int(depth): mixture for depth, mixture in result.priors.items() if depth.isdigit()},
+            {conditions: result.family_of(conditions) for conditions in (1, 2, 3)},
+            result.priors,
             {each.definition_hash: each for each in result.findings},
         )
 
@@ -67,10 +70,14 @@ class Study:
 
 @dataclass(frozen=True)
 class Subject:
-    """A signal with those who carry it in its cohort; ``finding`` is that of the listing, None where it has none."""
+    """A signal with those who carry it in its cohort, and what the earlier and the later part of that say.
+
+    ``finding`` is that of the listing, None where it has none.
+    """
 
     signal: SignalDefinition
     entry: Entry
+    periods: tuple[OfPeriod, OfPeriod]
     finding: Finding | None
     near: tuple[NearOutcome, ...]
 
@@ -86,20 +93,24 @@ def subject(study: Study, signal: SignalDefinition) -> Subject:
     units = study.carriers(signal)[cohort.frame.unit]
     train, holdout = (table_of(cohort, units, member) for member in (cohort.train, cohort.holdout))
     finding = study.listing.findings.get(signal.meaning_hash()) if study.listing else None
-    log_p = held_out_log_p(train)
+    entry = Entry((), cohort, units, train, holdout, 0.0, 1.0, 1.0)
+    periods = of_periods(entry)
+    log_p = periods[0].log_p
     alone = math.exp(log_p)
     q_all, q_depth = (alone, alone) if finding is None else (finding.q_value, finding.q_depth)
+    entry = replace(entry, log_p=log_p, q_all=q_all, q_depth=q_depth)
     events = {each.event for each in signal.events}
     near = tuple(each for each in study.near() if each.event in events)
-    return Subject(signal, Entry((), cohort, units, train, holdout, log_p, q_all, q_depth), finding, near)
+    return Subject(signal, entry, periods, finding, near)
 
 
 def brief(study: Study, about: Subject) -> Brief:
     """Return the figures that decide the rung, and the rung."""
     entry, listing, finding = about.entry, study.listing, about.finding
-    train, held_out = estimates([entry.train, entry.holdout])
-    held_p = math.exp(held_out_log_p(entry.holdout))
-    adjusted = adjusted_lift(entry)
+    (train, _), (held_out, held_log_p) = about.periods
+    held_p, adjusted, family = math.exp(held_log_p), adjusted_lift(entry), ALONE
+    if finding is not None and listing is not None:
+        family = f"{listing.family[finding.conditions]:,} candidates of the discovery run"
     held_q = held_p if finding is None or finding.held_out_q is None else finding.held_out_q
     shrunk_lift, shrunk_interval, confidence = _shrunk(about, listing)
     return Brief(
@@ -108,7 +119,7 @@ def brief(study: Study, about: Subject) -> Brief:
         held_out=held_out,
         held_out_p=held_p,
         q_value=entry.q_all,
-        family=ALONE if finding is None or listing is None else f"{listing.family:,} candidates of the discovery run",
+        family=family,
         shrunk_lift=shrunk_lift,
         shrunk_interval=shrunk_interval,
         confidence=confidence,
@@ -126,15 +137,11 @@ def _rung(about: Subject, held_out: Estimate, held_q: float, adjusted: Estimate 
 
 def _shrunk(about: Subject, listing: Listing | None) -> tuple[float | None, Interval | None, float | None]:
     """Posterior median of the training lift, its limits, and 1 - local false sign rate; the prior is the run's."""
-    if listing is None or not listing.priors:
+    if listing is None:
         return None, None, None
     conditions = sum(1 for _ in leaves(about.signal.when)) if about.finding is None else about.finding.conditions
-    known = [depth for depth in listing.priors if depth <= conditions]
-    mixture = listing.priors[max(known, default=min(listing.priors))]
-    table = about.entry.train
-    counts = ([table.converted_with], [table.units_with], [table.converted_without], [table.units_without])
-    posterior = Prior(mixture.weights, mixture.deviations).posterior(*log_ratio(*counts))
-    median, lower, upper, lfsr = (float(part[0]) for part in posterior)
+    posterior = prior_of(listing.priors, conditions).posterior(*log_ratio(*about.entry.train.cells))
+    median, lower, upper, lfsr = map(float, posterior)
     if math.isnan(median):
         return None, None, None
     return math.exp(median), Interval(math.exp(lower), math.exp(upper), SHRUNK), 1 - lfsr
@@ -142,7 +149,7 @@ def _shrunk(about: Subject, listing: Listing | None) -> tuple[float | None, Inte
 
 def table_of(cohort: Cohort, units: Bools, member: Bools) -> TwoByTwo:
     """Count the table of some rows of a cohort."""
-    return tables_by(np.zeros(units.size, dtype=np.int64), 1, cohort.frame.converted, units, member)[0]
+    return count(units, cohort.frame.converted, member)
 
 
 def tables_by(code: NDArray[np.int64], groups: int, converted: Bools, units: Bools, member: Bools) -> list[TwoByTwo]:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from beton.discovery.adjust import adjusted_lifts
 from beton.discovery.candidates import Candidates
 from beton.discovery.families import lift
+from beton.discovery.findings import prior_of
 from beton.discovery.search import Found, Search
 from beton.model.discovery import Mixture
 from beton.stats.shrinkage import Prior, log_ratio
@@ -33,17 +34,17 @@ _TOTALS = ("train_converted", "train_others", "holdout_converted", "holdout_othe
 def write(folder: Path, candidates: Candidates, found: Search, priors: Mapping[str, Mixture]) -> None:
     """Write ``singles.parquet``, ``pairs.parquet`` and ``triples.parquet``; make ``folder`` if need be.
 
-    ``priors`` of log lift by number of conditions; triples take that of the pairs.
+    ``priors`` of log lift by number of conditions, as in the run's result.
     """
     import pyarrow.parquet as pq
 
     folder.mkdir(parents=True, exist_ok=True)
-    pq.write_table(_table(candidates, found, found.singles, priors["1"]), folder / "singles.parquet")
-    pq.write_table(_table(candidates, found, found.pairs, priors["2"]), folder / "pairs.parquet")
-    pq.write_table(_table(candidates, found, found.triples, priors["2"]), folder / "triples.parquet")
+    for name, depth in (("singles", found.singles), ("pairs", found.pairs), ("triples", found.triples)):
+        prior = prior_of(priors, depth.features.shape[1])
+        pq.write_table(_table(candidates, found, depth, prior), folder / f"{name}.parquet")
 
 
-def _table(candidates: Candidates, found: Search, depth: Found, prior: Mixture) -> pa.Table:
+def _table(candidates: Candidates, found: Search, depth: Found, prior: Prior) -> pa.Table:
     """One row per candidate: its conditions as JSON, landmark, counts, log p, q-values, whether it was listed, its
     training lift raw and shrunk with the local false sign rate, and the lift among users alike (null where unknown;
     of combinations only the listed have the last two).
@@ -70,10 +71,10 @@ def _table(candidates: Candidates, found: Search, depth: Found, prior: Mixture) 
     return pa.table(columns | {name: pa.array(values, from_pandas=True) for name, values in lifts.items()})
 
 
-def _lifts(candidates: Candidates, found: Search, depth: Found, prior: Mixture) -> dict[str, NDArray[np.float64]]:
+def _lifts(candidates: Candidates, found: Search, depth: Found, prior: Prior) -> dict[str, NDArray[np.float64]]:
     """Shrunk and adjusted lifts of every single condition and of listed combinations: of all it would take seconds."""
     chosen = depth.listed | (depth.features.shape[1] == 1)
-    shrunk = Prior(prior.weights, prior.deviations).posterior(*log_ratio(*depth.counts[np.flatnonzero(chosen)].table()))
+    shrunk = prior.posterior(*log_ratio(*depth.counts[np.flatnonzero(chosen)].table()))
     made = {name: np.full(chosen.size, np.nan) for name in _LIFTS}
     for name, values in zip(_LIFTS, (*map(np.exp, shrunk[:3]), shrunk.lfsr), strict=False):
         made[name][chosen] = values

@@ -16,10 +16,11 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from beton.discovery.intersect import with_later_rows
 from beton.discovery.matrix import BitMatrix, popcount
 from beton.discovery.mid_p import log_mid_p, log_probability, margins
 from beton.discovery.reach import NEVER, no_reach, reach_rows, within_reach
-from beton.discovery.sweep import Family, count_against, in_threads, runs_of_blocks
+from beton.discovery.sweep import Family, in_threads
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -121,19 +122,16 @@ def _choose_3(size: int) -> int:
 def tables_of(matrix: BitMatrix, family: Family) -> Tables:
     """Count the pairs of a block; the family is that of the pairs."""
     split, end, size = int(matrix.groups[1]), int(matrix.groups[2]), matrix.features
-    train = np.ascontiguousarray(matrix.words[:, :end])
-    runs, ends = runs_of_blocks(train, split)
+    train = matrix.words[:, :end]
     hit, out = (np.bitwise_count(part).sum(axis=1).astype(np.int32) for part in (train[:, :split], train[:, split:]))
     pair_hit, pair_out = np.zeros((size, size), np.int32), np.full((size, size), -1, np.int32)
-    counts = np.zeros((2, size), dtype=np.int64)
     units = matrix.train_units
-    for i in range(size - 1):
-        count_against(train[i], runs[ends[i] : ends[i + 1]], split, train, i + 1, counts)
-        both = counts[:, i + 1 :].sum(axis=0)
+    for i, counts in enumerate(with_later_rows(train, split)):
+        both = counts.sum(axis=0)
         tested = (both >= family.min_units) & (both <= units - family.min_units)
         tested &= (both < hit[i] + out[i]) & (both < (hit + out)[i + 1 :])
-        pair_hit[i, i + 1 :] = counts[0, i + 1 :]
-        pair_out[i, i + 1 :] = np.where(tested, counts[1, i + 1 :], -1)
+        pair_hit[i, i + 1 :] = counts[0]
+        pair_out[i, i + 1 :] = np.where(tested, counts[1], -1)
     shared = margins(units, matrix.train_converted)
     return Tables(
         hit,

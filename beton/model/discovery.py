@@ -78,6 +78,14 @@ class Estimate:
     interval: Interval
     table: Table
 
+    @property
+    def ratio(self) -> float | None:
+        """The lift, infinite where only units with the signal converted, None where nothing can be said."""
+        if self.lift is not None:
+            return self.lift
+        one_sided = self.table.converted_with and not self.table.converted_without and self.table.units_without
+        return math.inf if one_sided else None
+
 
 @dataclass(frozen=True)
 class Period:
@@ -280,6 +288,10 @@ class DiscoveryResult:
     permutation: Permutation | None = None
     timings_s: dict[str, float] = field(default_factory=dict)
     version: int = DISCOVERY_VERSION
+
+    def family_of(self, conditions: int) -> int:
+        """Return the number of candidates behind the q-value of a finding with so many conditions."""
+        return self.family["all"] + (self.family["3"] if conditions > 2 else 0)
 
     @property
     def digest(self) -> str:

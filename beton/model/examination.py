@@ -90,7 +90,12 @@ class CannotExamine:
 
 @dataclass(frozen=True)
 class Brief:
-    """The figures of an examination that a list shows; fields as in ``Examination``, with the same values."""
+    """The figures of one signal that a list shows; the same as in a discovery run that lists it.
+
+    ``train`` and ``held_out`` are earlier and later cohorts. ``q_value`` is over what ``family`` describes in words (a
+    discovery run, or this one hypothesis). ``confidence``, ``shrunk_lift`` and its interval need the prior of
+    a discovery run; None without one.
+    """
 
     definition_hash: str
     train: Estimate
@@ -106,33 +111,19 @@ class Brief:
 
 
 @dataclass(frozen=True)
-class Examination:
-    """Everything about one signal on one snapshot; the same numbers as a discovery run gives where it lists it.
+class Examination(Brief):
+    """Everything about one signal on one snapshot.
 
-    ``train`` and ``held_out`` are earlier and later cohorts with ``purged`` units between. ``q_value`` is over the
-    family that ``family`` describes in words (a discovery run, or this one hypothesis). ``confidence``, ``shrunk_lift``
-    and its interval need the prior of a discovery run; None without one. ``e_value`` is of the adjusted lift and of
-    its limit nearer to 1. ``homogeneity_p`` is Breslow-Day over the strata of the adjustment, rough where these are
-    small.
+    ``purged`` units lie between the periods. ``e_value`` is of the adjusted lift and of its limit nearer to 1.
+    ``homogeneity_p`` is Breslow-Day over the strata of the adjustment, rough where these are small.
     """
 
-    definition_hash: str
     snapshot_version: str
     train_period: Period
     held_out_period: Period
     purged: int
-    train: Estimate
-    held_out: Estimate
-    held_out_p: float | None
-    q_value: float
-    family: str
-    shrunk_lift: float | None
-    shrunk_interval: Interval | None
-    confidence: float | None
-    adjusted: Estimate | None
     homogeneity_p: float | None
     e_value: tuple[float, float] | None
-    rung: Rung
     comparisons: tuple[Comparison, ...]
     with_signal: Curve | None
     without_signal: Curve | None

@@ -30,11 +30,11 @@ class Climb:
 
     measurable: bool
     obstacle: str
-    q_value: float | None
-    lift: float | None
+    q_value: float
+    lift: float
     held_out_lift: float | None
-    held_out_q: float | None
-    held_out_limits: tuple[float, float | None] | None
+    held_out_q: float
+    held_out_limits: tuple[float, float | None]
     adjusted_lift: float | None
     adjusted_limits: tuple[float, float | None] | None
     leaks: str = ""
@@ -45,9 +45,8 @@ def rung(climb: Climb, alpha: float = 0.05) -> Rung:
     """Return the highest rung whose conditions, and those of all rungs below it, hold. Level 4 needs an experiment."""
     if not climb.measurable:
         return Rung(0, LABELS[0], climb.obstacle)
-    if climb.q_value is None or climb.q_value >= alpha or climb.lift is None:
-        shown = "unknown" if climb.q_value is None else f"{climb.q_value:.2g}"
-        return Rung(0, NO_DIFFERENCE, f"q-value {shown}: chance alone would show as much")
+    if climb.q_value >= alpha:
+        return Rung(0, NO_DIFFERENCE, f"q-value {climb.q_value:.2g}: chance alone would show as much")
     if climb.leaks:
         return Rung(1, LABELS[1], climb.leaks)
     unconfirmed = _unconfirmed(climb, alpha)
@@ -83,9 +82,9 @@ def _limits_less_hidden(climb: Climb) -> tuple[float, float | None] | None:
 
 
 def _unconfirmed(climb: Climb, alpha: float) -> str:
-    if climb.held_out_lift is None or climb.held_out_q is None or climb.held_out_limits is None:
+    if climb.held_out_lift is None:
         return "Later cohorts hold too few conversions to confirm it"
-    if climb.lift is not None and (climb.held_out_lift > 1) != (climb.lift > 1):
+    if (climb.held_out_lift > 1) != (climb.lift > 1):
         return "Later cohorts show the opposite direction"
     if climb.held_out_q >= alpha or not _same_side(climb.lift, climb.held_out_lift, climb.held_out_limits):
         return f"Not confirmed in later cohorts (q {climb.held_out_q:.2g})"
@@ -101,9 +100,9 @@ def _explained(climb: Climb) -> str:
     return f"{alike}, down from {climb.unadjusted_lift:.2f}x: what was not measured could explain the rest"
 
 
-def _same_side(lift: float | None, other: float | None, limits: tuple[float, float | None] | None) -> bool:
+def _same_side(lift: float, other: float | None, limits: tuple[float, float | None] | None) -> bool:
     """Whether the whole interval ``limits`` lies on the side of 1 on which ``lift`` lies."""
-    if lift is None or other is None or limits is None:
+    if other is None or limits is None:
         return False
     lower, upper = limits
     return lower > 1 if lift > 1 else upper is not None and upper < 1

@@ -22,7 +22,8 @@ def benjamini_hochberg(log_p: ArrayLike, family: int | None = None) -> Floats:
     Raises InputError for a logarithm above 0, nan, or a family smaller than the list.
     """
     logs, members = _family(log_p, family)
-    order = np.argsort(logs, kind="stable")
+    # Equal p-values get equal q-values, in whatever order they stand.
+    order = np.argsort(logs)
     scaled = logs[order] + (math.log(members) if members else 0.0) - np.log(np.arange(1, logs.size + 1))
     q = np.empty(logs.size)
     q[order] = np.exp(np.minimum(np.minimum.accumulate(scaled[::-1])[::-1], 0.0))

@@ -59,6 +59,11 @@ class TwoByTwo:
             raise _table_error(converted_field, f"is {converted} of {units} units; give a number from 0 to {units}")
 
     @property
+    def cells(self) -> tuple[int, int, int, int]:
+        """The four counts in the order in which the functions below take them."""
+        return self.converted_with, self.units_with, self.converted_without, self.units_without
+
+    @property
     def units(self) -> int:
         """All units."""
         return self.units_with + self.units_without
@@ -82,6 +87,11 @@ class TwoByTwo:
     def base_rate(self) -> float | None:
         """Share of all units that converted; not the rate without the signal."""
         return _share(self.converted, self.units)
+
+    @property
+    def expected_with(self) -> float:
+        """Conversions to expect with the signal if it made no difference."""
+        return self.units_with * (self.base_rate or 0.0)
 
     @property
     def lift(self) -> float | None:
@@ -203,22 +213,6 @@ def _ratio_score(a: Floats, n1: Floats, c: Floats, n0: Floats, ratio: Floats, co
             variance = variance * n / (n - 1)
         score: Floats = (a / n1 - ratio * c / n0) / np.sqrt(variance)
     return score
-
-
-def katz_interval(
-    a: ArrayLike, n1: ArrayLike, c: ArrayLike, n0: ArrayLike, confidence: float = 0.95
-) -> tuple[Floats, Floats]:
-    """Log-normal interval of the lift, to compare others' figures with; nan where a or c is 0.
-
-    Katz et al. (1978), Biometrics 34:469. Too narrow for rare conversions: not shown as a result.
-    """
-    a, n1, c, n0 = checked_counts(a, n1, c, n0)
-    z = normal_quantile(confidence)
-    defined = (a > 0) & (c > 0)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        log_ratio = np.where(defined, np.log(a / n1) - np.log(c / n0), np.nan)
-        half = z * np.sqrt(1 / a - 1 / n1 + 1 / c - 1 / n0)
-        return np.exp(log_ratio - half), np.exp(log_ratio + half)
 
 
 def risk_difference_interval(

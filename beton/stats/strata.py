@@ -31,8 +31,8 @@ def mantel_haenszel(a: ArrayLike, n1: ArrayLike, c: ArrayLike, n0: ArrayLike, co
     """Mantel-Haenszel risk ratio with the Greenland-Robins interval and the Cochran-Mantel-Haenszel p-value.
 
     Mantel & Haenszel (1959), JNCI 22:719; Greenland & Robins (1985), Biometrics 41:55. The p-value is without
-    continuity correction. The ratio is 0 when nobody with the signal converted and nan when nobody without did;
-    neither has an interval.
+    continuity correction. The ratio is 0 when nobody with the signal converted, inf when nobody without did, nan when
+    nobody did; none of these has an interval.
     """
     from scipy.special import erfc
 
@@ -46,8 +46,8 @@ def mantel_haenszel(a: ArrayLike, n1: ArrayLike, c: ArrayLike, n0: ArrayLike, co
     # A stratum of one unit has no hypergeometric variance, and no comparison.
     variance = (n1 * n0 * converted * (n - converted) / (n**2 * np.maximum(n - 1, 1))).sum(axis=-1)
     with np.errstate(invalid="ignore", divide="ignore"):
-        ratio = np.where(expected_without > 0, expected_with / expected_without, np.nan)
-        error = np.where(ratio > 0, np.sqrt(spread / (expected_with * expected_without)), np.nan)
+        ratio = expected_with / expected_without
+        error = np.where((ratio > 0) & np.isfinite(ratio), np.sqrt(spread / (expected_with * expected_without)), np.nan)
         p = np.where(variance > 0, erfc(np.abs(excess) / np.sqrt(2 * variance)), np.nan)
     return Stratified(ratio, ratio * np.exp(-z * error), ratio * np.exp(z * error), error, p)
 

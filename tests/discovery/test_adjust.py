@@ -11,6 +11,7 @@ import pytest
 from beton.discovery.adjust import adjusted_lifts
 from beton.discovery.cohorts import Cohort
 from beton.discovery.findings import adjusted_lift
+from beton.discovery.matrix import Columns
 from beton.discovery.shortlist import Entry
 from beton.stats.proportions import TwoByTwo
 from beton.warehouse.core.frame import Frame
@@ -26,7 +27,7 @@ def made(seed: int, strata: int) -> tuple[Cohort, np.ndarray]:
     converted = rng.random(ROWS) < 0.2
     frame = Frame(np.arange(ROWS, dtype=np.int32), zeros, zeros, zeros, zeros, status, converted)
     stratum = rng.integers(0, strata, ROWS)
-    cohort = Cohort(14, frame, frame.eligible, ~frame.eligible, zeros, stratum, 0)
+    cohort = Cohort(14, frame, frame.eligible, ~frame.eligible, zeros, stratum)
     shares = np.array([0.02, 0.1, 0.3, 0.5, 0.9, 0.0, 1.0])
     return cohort, rng.random((shares.size, ROWS)) < shares[:, None]
 
@@ -45,7 +46,7 @@ def test_all_at_once_is_one_by_one(depth: int, strata: int) -> None:
     cohort, columns = made(depth * 1000 + strata, strata)
     features = np.array(list(combinations(range(len(columns)), depth)))
 
-    found = adjusted_lifts(cohort, columns, features)
+    found = adjusted_lifts(cohort, Columns.of(columns), features)
 
     wanted = np.array([one_by_one(cohort, columns[list(each)].all(axis=0)) for each in features])
     np.testing.assert_allclose(np.column_stack(found), wanted, rtol=1e-12, equal_nan=True)
@@ -55,5 +56,6 @@ def test_all_at_once_is_one_by_one(depth: int, strata: int) -> None:
 
 def test_no_candidates_at_all() -> None:
     cohort, columns = made(1, 5)
+    found = adjusted_lifts(cohort, Columns.of(columns), np.zeros((0, 3), dtype=np.int64))
 
-    assert [each.shape for each in adjusted_lifts(cohort, columns, np.zeros((0, 3), dtype=np.int64))] == [(0,)] * 3
+    assert [each.shape for each in found] == [(0,)] * 3

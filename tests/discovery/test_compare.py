@@ -9,6 +9,7 @@ from made_runs import estimate, finding, result
 from beton.discovery.compare import Comparison, Pair, compare
 from beton.errors import InputError
 from beton.model.discovery import DiscoverySettings, Finding, NearOutcome
+from beton.model.evidence import Table
 from beton.model.outcome import Outcome
 
 WINDOWS = "Windows of the counts, in days: 1, 3, 7, 14 before, 3, 7 now"
@@ -77,7 +78,7 @@ def test_a_turned_direction_is_said_even_within_the_interval() -> None:
 
 
 def test_an_unbounded_lift_is_inside_an_unbounded_interval_only() -> None:
-    endless = finding("invited", train=estimate(None))
+    endless = finding("invited", train=estimate(None, Table(40, 400, 0, 4_000)))
     assert one(endless, endless).fate == "same"
     assert one(finding("invited"), endless).reasons == ("Lift 3.0x to ∞, outside the earlier 2.0x – 4.5x",)
 
@@ -104,6 +105,10 @@ def test_a_signal_whose_event_now_comes_with_the_outcome_says_so() -> None:
         ({"horizon_days": 60.0}, "Outcome window: 50 days before, 60 days now"),
         ({"gap_days": 2.0}, "Gap: 1 day before, 2 days now"),
         ({"unit": "account"}, "Other unit: user before, account now"),
+        (
+            {"settings": DiscoverySettings(holdout_from="2024-07-01")},
+            "First day of the later cohorts: – before, 2024-07-01 now",
+        ),
         ({"settings": DiscoverySettings(min_units=50)}, "Units needed with and without a condition: 30 before, 50 now"),
         ({"settings": DiscoverySettings(windows_days=(3, 7))}, WINDOWS),
     ],

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import hypergeom
 
-from beton.discovery.mid_p import Margins, Memory, log_mid_p, margins, new_memory, remembered_log_mid_p
+from beton.discovery.mid_p import Margins, Memory, log_mid_p, margins, new_memory, remembered_log_mid_p, screen
 from beton.stats.proportions import log_mid_p as library_log_mid_p
 
 Table = tuple[int, int, int, int]
@@ -73,16 +73,16 @@ def test_small_tables_against_whole_numbers(table: Table):
 
 
 def ask(shared: Margins, memory: Memory, a: int, n1: int) -> float:
-    found = remembered_log_mid_p(a, n1, shared.units, shared.converted, shared.log_factorial, memory.key, memory.log_p)
+    found = remembered_log_mid_p(a, n1, shared.units, shared.converted, shared.log_factorial, memory)
     return float(found)
 
 
-@settings(max_examples=20)
+@settings(max_examples=20, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 40), st.integers(200, 900)), min_size=1, max_size=60))
 def test_a_memory_too_small_for_all_tables_forgets_but_never_errs(asked):
     shared = margins(1_000, 60)
-    # Two places instead of 131,072: nearly every table drives another one out.
-    tiny = Memory(np.full(2, -1, dtype=np.int64), np.zeros(2))
+    # Nearly every table drives another one out.
+    tiny = new_memory(places=2)
     for a, n1 in asked * 2:
         assert ask(shared, tiny, a, n1) == compiled((a, n1, 1_000, 60))
 
@@ -90,8 +90,30 @@ def test_a_memory_too_small_for_all_tables_forgets_but_never_errs(asked):
 def test_what_is_remembered_is_not_worked_out_again():
     shared, memory = margins(1_000, 60), new_memory()
     first = ask(shared, memory, 20, 200)
-    place = np.flatnonzero(memory.key >= 0)
+    place = np.flatnonzero(memory[:, 0] >= 0)
     assert place.size == 1
-    memory.log_p[place] = -123.0
+    memory[place, 1] = -123.0
     assert first != -123.0
     assert ask(shared, memory, 20, 200) == -123.0
+
+
+@settings(max_examples=60, deadline=None)
+@given(small(), st.sampled_from([0.0, -1e-9, math.log(0.3), math.log(0.05), -20.0, -2_000.0]))
+def test_a_screen_passes_every_table_within_the_limit(table: Table, limit: float):
+    _, _, units, converted = table
+    shared = margins(units, converted)
+    passes = screen(shared, limit, units)
+    for n1 in range(units + 1):
+        for a in range(max(0, n1 + converted - units), min(n1, converted) + 1):
+            if compiled((a, n1, units, converted)) <= limit:
+                assert a <= passes.few[n1] or a >= passes.many[n1]
+
+
+def test_a_screen_is_two_conversions_too_wide_at_most():
+    units, converted, limit = 4_000, 230, math.log(0.05)
+    passes = screen(margins(units, converted), limit, units)
+    for n1 in range(0, units + 1, 7):
+        lowest, highest = max(0, n1 + converted - units), min(n1, converted)
+        for a in (int(passes.few[n1]) - 2, int(passes.many[n1]) + 2):
+            if lowest <= a <= highest:
+                assert compiled((a, n1, units, converted)) <= limit

@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from beton import cli
 from beton.cli_text import examination_text
 from beton.discovery.cohorts import split_at_s
+from beton.discovery.findings import CLUSTERED
 from beton.model.discovery import DiscoverySettings
 from beton.model.evidence import Table
 from beton.model.examination import Brief, CannotExamine, Comparison, Curve, Doubt, Examination
@@ -91,12 +92,21 @@ def test_a_brief_has_the_figures_of_the_whole(services: Services, onboarding: Ex
         assert getattr(brief, name) == getattr(onboarding, name), name
 
 
+def test_the_best_cell_of_a_heat_map_is_called_lucky(services: Services, onboarding: Examination) -> None:
+    trait = examined(services, signal({"property": "country", "op": "=", "value": "US"}))
+    kinds = [{note.kind for note in each.notes} for each in (onboarding, trait)]
+
+    assert [each.heat_map is not None for each in (onboarding, trait)] == [True, False]
+    assert ["many_looks" in each for each in kinds] == [True, False]
+
+
 def test_a_signal_that_no_run_lists_is_a_family_of_one(services: Services, found: DiscoveryRun) -> None:
     shown = examined(services, signal({"event": "support_ticket_opened", "within_days": 5}))
     table = shown.train.table
     columns = table.converted_with, table.units_with, table.converted_without, table.units_without
 
-    assert shown.q_value == pytest.approx(float(mid_p(*columns)))
+    assert shown.train.interval.method == CLUSTERED
+    assert float(mid_p(*columns)) < shown.q_value < 1
     assert "alone" in shown.family
     assert [note.kind for note in shown.notes if note.kind == "not_listed"]
     assert shown.confidence is not None

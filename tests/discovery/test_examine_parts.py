@@ -14,7 +14,7 @@ from beton.discovery.cohorts import Cohort
 from beton.discovery.comparisons import size_labels
 from beton.discovery.curves import MAX_POINTS, curves, thinned
 from beton.discovery.doubts import doubts, e_values, nearer_limit
-from beton.discovery.findings import estimates
+from beton.discovery.findings import estimates, of_periods
 from beton.discovery.heat_map import counted
 from beton.discovery.shortlist import Entry
 from beton.discovery.subject import Study, Subject, brief, table_of
@@ -51,7 +51,7 @@ def framed(t0_days: list[float], outcome_days: list[float | None], status: list[
 
 def cohort_of(rows: Frame, train: NDArray[np.bool_], stratum: NDArray[np.int64]) -> Cohort:
     zeros = np.zeros(rows.unit.size, dtype=np.int64)
-    return Cohort(3, rows, train & rows.eligible, ~train & rows.eligible, zeros, stratum, 0)
+    return Cohort(3, rows, train & rows.eligible, ~train & rows.eligible, zeros, stratum)
 
 
 def test_a_curve_is_the_product_limit_worked_out_by_hand() -> None:
@@ -147,9 +147,9 @@ class Made:
         )
         cohort = cohort_of(rows, self.train, np.asarray(self.stratum, dtype=np.int64))
         train, later = (table_of(cohort, self.signal, each) for each in (cohort.train, cohort.holdout))
-        p = float(mid_p(train.converted_with, train.units_with, train.converted_without, train.units_without))
+        p = float(mid_p(*train.cells))
         entry = Entry((), cohort, self.signal, train, later, math.log(max(p, 1e-300)), p, p)
-        return Subject(from_dict({"name": "Made", "when": self.when}), entry, None, self.near)
+        return Subject(from_dict({"name": "Made", "when": self.when}), entry, of_periods(entry), None, self.near)
 
     def doubt(self, key: str) -> Doubt:
         about = self.about()
@@ -231,6 +231,20 @@ def test_a_direction_that_turns_is_named_and_a_weak_confirmation_is_no_proof() -
     assert weak.doubt("replication").severity != "clear"
     assert few.doubt("replication").severity == "unknown"
     assert "too few" in few.doubt("replication").sentence
+
+
+def test_a_signal_that_all_converters_carry_is_confirmed_too() -> None:
+    gate = Made(rate=np.where(Made().signal, 0.3, 0.0))
+    study: Any = type("Study", (), {"listing": None})()
+    found = gate.doubt("replication")
+
+    assert found.severity == "clear"
+    assert found.sentence.startswith("∞ (95%")
+    assert brief(study, gate.about()).rung.level == 2
+
+
+def test_nobody_is_told_on_whom_a_signal_of_their_own_was_chosen() -> None:
+    assert "had no part in choosing it" not in Made().doubt("replication").sentence
 
 
 def test_near_certain_conversion_and_events_near_the_outcome_are_leaks() -> None:

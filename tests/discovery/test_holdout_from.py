@@ -55,6 +55,14 @@ def test_what_is_no_date_is_refused(services: Services) -> None:
         run(services, holdout_from="last summer")
 
 
-def test_a_day_before_all_conversions_leaves_too_few_to_learn_from(services: Services) -> None:
+def test_a_day_shortly_after_the_first_signups_leaves_too_few_to_learn_from(services: Services) -> None:
     with pytest.raises(InputError, match="conversions to learn from"):
-        run(services, holdout_from="2020-01-01")
+        run(services, holdout_from="2024-01-03")
+
+
+@pytest.mark.parametrize("day", ["1990-01-01", "2024-01-01", "2024-12-01", "2099-01-01"])
+def test_a_day_that_leaves_nobody_on_one_side_is_refused_with_the_days_that_do_not(
+    services: Services, day: str
+) -> None:
+    with pytest.raises(InputError, match=rf"begin on {day}: .* from 2024-01-01 to 2024-1\d-\d\d; choose a day between"):
+        run(services, holdout_from=day)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from beton.discovery.occurrences import NEVER_S, Spans, kth_s, kth_s_by_value, rows_by_value
+from beton.discovery.occurrences import Spans, kth_window, kth_window_by_value, rows_by_value
 
 COUNTS = (1, 2, 4)
+ENDS_S = np.array([20, 60, 80])
 UNITS = 30
 WORDS = 5
 
@@ -29,29 +30,38 @@ def rows_of(spans: Spans, unit: int) -> list[int]:
     return list(range(int(spans.first[at[0]]), int(spans.end[at[0]]))) if at.size else []
 
 
+def window_of(at_s: list[int], k: int) -> int:
+    """Place of the first window that ends after the k-th time."""
+    return sum(end <= at_s[k - 1] for end in ENDS_S) if len(at_s) >= k else len(ENDS_S)
+
+
 @pytest.mark.parametrize("seed", range(5))
-def test_the_kth_time(seed: int) -> None:
+def test_the_window_of_the_kth_time(seed: int) -> None:
     spans, _ = made(seed)
-    expected = [
-        [spans.rel_s[rows[k - 1]] if len(rows) >= k else NEVER_S for rows in (rows_of(spans, u) for u in range(UNITS))]
-        for k in COUNTS
-    ]
+    at_s = [[int(spans.rel_s[row]) for row in rows_of(spans, unit)] for unit in range(UNITS)]
 
-    assert kth_s(spans, COUNTS, UNITS).tolist() == expected
+    assert kth_window(spans, COUNTS, ENDS_S, UNITS).tolist() == [[window_of(each, k) for each in at_s] for k in COUNTS]
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_the_kth_time_of_each_chosen_value_before_an_end(seed: int) -> None:
+def test_the_window_of_the_kth_time_of_each_chosen_value(seed: int) -> None:
     spans, codes = made(seed)
-    chosen, before_s = np.array([3, 0]), 60
-    found = kth_s_by_value(spans, codes, chosen, COUNTS, before_s, UNITS)
+    chosen = np.array([3, 0])
+    found = kth_window_by_value(spans, codes, chosen, COUNTS, ENDS_S, UNITS)
 
     assert found.shape == (2, len(COUNTS), UNITS)
     for i, value in enumerate(chosen):
         for unit in range(UNITS):
-            at_s = [spans.rel_s[row] for row in rows_of(spans, unit) if codes[row] == value]
-            kept = [each for each in at_s if each < before_s]
-            assert found[i, :, unit].tolist() == [kept[k - 1] if len(kept) >= k else NEVER_S for k in COUNTS]
+            at_s = [int(spans.rel_s[row]) for row in rows_of(spans, unit) if codes[row] == value]
+            assert found[i, :, unit].tolist() == [window_of(at_s, k) for k in COUNTS]
+
+
+def test_an_event_at_the_end_of_a_window_is_after_it() -> None:
+    at = np.array([0])
+    spans = Spans(at, at, at + 1, ENDS_S[:1].astype(np.int32))
+
+    assert kth_window(spans, (1,), ENDS_S, 1).tolist() == [[1]]
+    assert kth_window_by_value(spans, np.zeros(1, np.int32), at, (1,), ENDS_S, 1).tolist() == [[[1]]]
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -11,6 +11,7 @@ from beton.discovery import permutation, sweep
 from beton.discovery.candidates import Candidates, Feature
 from beton.discovery.cohorts import Cohort
 from beton.discovery.families import log_p
+from beton.discovery.matrix import Columns
 from beton.discovery.permutation import MaxT
 from beton.discovery.search import Search, blocks, search
 from beton.model.discovery import DiscoverySettings
@@ -38,7 +39,7 @@ def cohorts_of(rows: Frame) -> list[Cohort]:
         own = with_outcomes(rows, rows.outcome_at_s, clock_of(days))
         train = own.eligible & (own.t0_s < SPLIT_DAY * DAY_S)
         holdout = own.eligible & ~train
-        made.append(Cohort(days, own, train, holdout, np.zeros(UNITS), np.zeros(UNITS, np.int64), 0))
+        made.append(Cohort(days, own, train, holdout, np.zeros(UNITS), np.zeros(UNITS, np.int64)))
     return made
 
 
@@ -61,7 +62,7 @@ def world() -> tuple[Candidates, Frame]:
     keys = np.arange(UNITS, dtype=np.int32)
     month = (t0_s // (30 * DAY_S)).astype(np.int32)
     rows = Frame(keys, keys, month, t0_s, outcome_at_s, np.zeros(UNITS, np.int8), np.zeros(UNITS, bool))
-    return Candidates(features, columns, FEATURES, 0, 0, ()), rows
+    return Candidates(features, Columns.of(columns), FEATURES, 0, 0, ()), rows
 
 
 def smallest_p(pool: Candidates, rows: Frame) -> float:

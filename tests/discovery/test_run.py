@@ -17,18 +17,20 @@ from beton.bootstrap import build_worker
 from beton.cli_discovery import run_text
 from beton.config import Settings
 from beton.discovery import sweep
+from beton.discovery.cohorts import split_at_s
 from beton.discovery.run import Question, Stopped, run
 from beton.discovery.shuffle import Shuffled
 from beton.errors import InputError
 from beton.model.discovery import DiscoveryResult, DiscoverySettings, ShuffleTest
 from beton.model.evidence import Measured
-from beton.model.outcome import Outcome
+from beton.model.outcome import Outcome, Unit
 from beton.model.signal import from_dict
 from beton.services import Services
 from beton.services.discovery import DiscoveryRun
 from beton.services.measurement import GAP_DAYS
 from beton.warehouse.compile import NEVER, seconds
-from beton.warehouse.core.frame import frame
+from beton.warehouse.core.arrays import Core
+from beton.warehouse.core.frame import Frame, frame
 from beton.warehouse.landmark import NOT_AT_RISK, Clock
 from beton.warehouse.reader import Warehouse
 
@@ -154,6 +156,26 @@ def test_progress_only_grows_and_cancel_stops(company: Path) -> None:
         run(question(company), lambda stage, share: shares.append(share), lambda: len(shares) > 3)
 
     assert shares == sorted(shares)
+
+
+def test_outcomes_of_later_cohorts_change_nothing_but_their_own_figures(company: Path) -> None:
+    asked = replace(question(company), settings=replace(SMALL, permutations=0))
+    split_s = split_at_s(asked.core, asked.outcome, asked.clock_of, asked.settings)
+
+    def altered(core: Core, unit: Unit, outcome: Outcome, clock: Clock) -> Frame:
+        rows = frame(core, unit, outcome, clock)
+        later = rows.t0_s >= split_s
+        return replace(rows, converted=np.where(later, np.arange(later.size) % 5 == 0, rows.converted))
+
+    real, other = (
+        run(replace(asked, frame_of=frame_of), lambda stage, share: None).result for frame_of in (frame, altered)
+    )
+
+    assert len(real.findings) > 2
+    for name in ("definition_hash", "train", "q_value", "shrunk_lift", "confidence", "stands_for"):
+        assert [getattr(each, name) for each in other.findings] == [getattr(each, name) for each in real.findings]
+    assert [each.held_out.lift for each in other.findings] != [each.held_out.lift for each in real.findings]
+    assert real.funnel[:-2] == other.funnel[:-2]
 
 
 @pytest.mark.slow

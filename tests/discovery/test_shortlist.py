@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -39,7 +40,7 @@ class Made:
         keys, zero = np.arange(UNITS, dtype=np.int32), np.zeros(UNITS, dtype=np.int64)
         frame = Frame(keys, keys, keys, zero, zero, zero.astype(np.int8), converted)
         frame.__dict__["eligible"] = np.ones(UNITS, dtype=bool)
-        return Cohort(14, frame, self.train, self.holdout, self.events, activity_band(self.events), 0)
+        return Cohort(14, frame, self.train, self.holdout, self.events, activity_band(self.events))
 
 
 def entry(cohort: Cohort, features: tuple[int, ...], *parts: Bools) -> Entry:
@@ -49,8 +50,7 @@ def entry(cohort: Cohort, features: tuple[int, ...], *parts: Bools) -> Entry:
         cells = [(member & side & cohort.frame.converted, member & side) for side in (units, ~units)]
         tables.append(TwoByTwo(*(int(mask.sum()) for pair in cells for mask in pair)))
     train = tables[0]
-    columns = train.converted_with, train.units_with, train.converted_without, train.units_without
-    log_p = float(log_mid_p(*([each] for each in columns))[0])
+    log_p = float(log_mid_p(*train.cells))
     return Entry(features, cohort, units, *tables, log_p, math.exp(log_p), math.exp(log_p), parts if parts[1:] else ())
 
 
@@ -100,18 +100,49 @@ def test_too_few_expected_conversions_are_no_signal() -> None:
     assert answer.few == 1
 
 
-def test_a_combination_has_to_add_to_its_parts_again_in_later_cohorts() -> None:
+def test_a_combination_has_to_add_to_each_of_its_parts() -> None:
     made = Made(2)
     one, two = made.coin(0.25), made.coin(0.25)
-    early = made.train & one & two
-    always = one & two
-    for together, kept in ((always, [(0,), (1,), (0, 1)]), (early, [(0,), (1,)])):
-        made.chance = 0.03 * np.where(one, 2.0, 1.0) * np.where(two, 2.0, 1.0) * np.where(together, 3.0, 1.0)
+    for together, kept in ((3.0, [(0,), (1,), (0, 1)]), (0.5, [(0,), (1,)])):
+        made.chance = 0.03 * np.where(one, 2.0, 1.0) * np.where(two, 2.0, 1.0) * np.where(one & two, together, 1.0)
         cohort = made.cohort()
 
         answer = pruned(entry(cohort, (0,), one), entry(cohort, (1,), two), entry(cohort, (0, 1), one, two))
 
         assert names(answer) == kept
+
+
+def test_later_cohorts_have_no_say_in_what_is_listed() -> None:
+    made = Made(2)
+    one, two, copy = made.coin(0.25), made.coin(0.25), made.coin(0.9)
+    made.chance = 0.03 * np.where(one, 2.0, 1.0) * np.where(two, 2.0, 1.0) * np.where(one & two, 3.0, 1.0)
+    true = made.cohort()
+    turned = np.where(made.train, true.frame.converted, ~(one | two) & made.coin(0.2))
+
+    answers = []
+    for converted in (true.frame.converted, turned):
+        cohort = replace(true, frame=replace(true.frame, converted=converted))
+        cohort.frame.__dict__["eligible"] = true.frame.eligible
+        singles = (entry(cohort, (at,), part) for at, part in enumerate((one, two, one & copy)))
+        answers.append(pruned(*singles, entry(cohort, (0, 1), one, two)))
+
+    assert names(answers[0]) == [(0,), (1,), (0, 1)]
+    assert names(answers[1]) == names(answers[0])
+    assert answers[1].kept[2].entry.holdout.lift == 0.0
+
+
+def test_a_signal_that_all_converters_carry_explains_its_echo() -> None:
+    made = Made(1)
+    gate = made.coin(0.4)
+    echo = np.where(made.coin(0.5), gate, made.coin(0.3))
+    made.chance = made.chance * np.where(gate, 2.0, 0.0)
+    cohort = made.cohort()
+
+    answer = pruned(entry(cohort, (0,), gate), entry(cohort, (1,), echo))
+
+    assert answer.kept[0].entry.train.lift is None
+    assert names(answer) == [(0,)]
+    assert answer.explained == 1
 
 
 def test_a_combination_with_activity_has_to_add_to_activity() -> None:

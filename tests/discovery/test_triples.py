@@ -35,7 +35,7 @@ def small_world(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, BitMatri
     rate[columns[[1, 6, 9]].all(axis=0)] = 0.9
     rate[columns[[0, 7, 12]].all(axis=0)] = 0.0
     converted = random.random(units) < rate
-    return columns, train, converted, matrix.build(columns, train, ~train, converted, activity)
+    return columns, train, converted, matrix.build(matrix.Columns.of(columns), train, ~train, converted, activity)
 
 
 def enumerated(
@@ -161,9 +161,9 @@ def test_a_planted_triple_is_listed_in_a_family_of_its_own() -> None:
     t0_s, keys = np.arange(units, dtype=np.int64), np.arange(units, dtype=np.int32)
     status, train = np.zeros(units, np.int8), np.arange(units) < 4_000
     rows = Frame(keys, keys, np.zeros(units, np.int32), t0_s, t0_s, status, converted)
-    cohort = Cohort(14, rows, train, ~train, np.zeros(units), np.zeros(units, np.int64), 0)
+    cohort = Cohort(14, rows, train, ~train, np.zeros(units), np.zeros(units, np.int64))
     named = tuple(Feature({"at": i}, 14, str(i // 2), "behaviour", str(i)) for i in range(features))
-    pool = Candidates(named, columns, features, 0, 0, ())
+    pool = Candidates(named, matrix.Columns.of(columns), features, 0, 0, ())
 
     found = search(pool, blocks(pool, [cohort]), DiscoverySettings(), lambda share: None, lambda: False)
 

@@ -26,7 +26,6 @@ STRONG = Climb(
         ({}, 3, "Holds in later cohorts"),
         ({"measurable": False, "obstacle": "2 conversions expected"}, 0, "2 conversions expected"),
         ({"q_value": 0.05}, 0, "chance alone"),
-        ({"q_value": None}, 0, "unknown"),
         ({"leaks": "part of the outcome"}, 1, "part of the outcome"),
         ({"held_out_q": 0.2}, 1, "Not confirmed"),
         ({"held_out_lift": 0.8}, 1, "opposite"),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from beton.stats.proportions import katz_interval, mid_p, risk_difference_interval, risk_ratio_interval
+from beton.stats.proportions import mid_p, risk_difference_interval, risk_ratio_interval
 
 DRAWS = 200_000
 
@@ -24,6 +24,15 @@ def simulated(n1: int, p1: float, n0: int, p0: float, seed: int) -> tuple[np.nda
     )
     tables = np.stack([pairs[0], np.full_like(pairs[0], n1), pairs[1], np.full_like(pairs[0], n0)])
     return tables, times / DRAWS
+
+
+def katz_interval(a: np.ndarray, n1: np.ndarray, c: np.ndarray, n0: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The usual interval on the log scale, to show why it is not used: Katz et al. (1978), Biometrics 34:469."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        log_lift, half = np.log(a / n1) - np.log(c / n0), 1.959964 * np.sqrt(1 / a - 1 / n1 + 1 / c - 1 / n0)
+        lower, upper = np.exp(log_lift - half), np.exp(log_lift + half)
+    defined = (a > 0) & (c > 0)
+    return np.where(defined, lower, np.nan), np.where(defined, upper, np.nan)
 
 
 def four_errors(share: float) -> float:

@@ -121,7 +121,10 @@ def test_what_cannot_be_computed_is_nan():
     assert np.isnan([nobody_with.lower, nobody_with.upper, nobody_with.error_log]).all()
     assert 0 < nobody_with.p < 1
     nobody_without = mantel_haenszel([3], [5], [0], [9])
-    assert np.isnan(nobody_without.ratio)
+    assert nobody_without.ratio == np.inf
+    assert np.isnan([nobody_without.lower, nobody_without.upper, nobody_without.error_log]).all()
+    nobody = mantel_haenszel([0], [5], [0], [9])
+    assert np.isnan([nobody.ratio, nobody.p]).all()
     nothing = mantel_haenszel([0], [0], [3], [9])
     assert np.isnan([nothing.ratio, nothing.p]).all()
     assert np.isnan(breslow_day([3], [9], [1], [9]))
