@@ -16,7 +16,7 @@ import typer
 from beton import cli_discovery
 from beton.errors import BetonError, InputError
 from beton.model.conditions import shown
-from beton.terminal import AsJson, Progress, open_services, print_result, read_settings
+from beton.terminal import AsJson, Progress, open_services, print_result, print_text, read_settings
 
 app = typer.Typer(
     name="beton",
@@ -106,7 +106,7 @@ def backtest(
 
     definition, services = load(signal), open_services()
     if sql:
-        typer.echo(services.backtests.sql(definition, sql))
+        print_text(f"{services.backtests.sql(definition, sql)}\n")
         return
     report = services.backtests.run(definition)
     if save:
@@ -172,7 +172,7 @@ def worker(
     import logging
 
     from beton.bootstrap import build_worker
-    from beton.jobs.supervisor import run_until_ended, worker_lock
+    from beton.jobs.supervisor import run_until_ended, take_over, worker_lock
 
     settings = read_settings()
     logging.basicConfig(format="%(asctime)s %(name)s %(levelname)s %(message)s")
@@ -180,7 +180,9 @@ def worker(
         if not is_ours:
             typer.echo(f"Another worker serves {settings.data_dir}; this one has nothing to do.", err=True)
             return
-        run_until_ended(build_worker(settings), parent)
+        ours = build_worker(settings)
+        take_over(settings.data_dir, ours)
+        run_until_ended(ours, parent)
 
 
 def _share(text: str) -> tuple[int, int]:

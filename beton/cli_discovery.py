@@ -10,7 +10,7 @@ import typer
 
 from beton.cli_runs import runs
 from beton.errors import InputError
-from beton.terminal import AsJson, Progress, open_services, print_result
+from beton.terminal import AsJson, Progress, open_services, print_result, print_text
 
 if TYPE_CHECKING:
     from beton.model.discovery import DiscoveryResult, DiscoverySettings, Estimate, Finding, ShuffleTest
@@ -39,8 +39,9 @@ def discover(
         str, typer.Option(metavar="DATE", help="First signup date of the later cohorts; default: 30% are held out.")
     ] = "",
     shuffle: Annotated[
-        int, typer.Option(metavar="ROUNDS", help="Search so many worlds with shuffled outcomes instead, e.g. 20.")
-    ] = 0,
+        int | None,
+        typer.Option(min=1, metavar="ROUNDS", help="Search so many worlds with shuffled outcomes instead, e.g. 20."),
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Where random draws of outcomes begin.")] = 0,
     queue: Annotated[bool, typer.Option("--queue", help="Leave it to the worker and return at once.")] = False,
     cancel: Annotated[bool, typer.Option("--cancel", help="Stop the run that the worker has.")] = False,
@@ -49,12 +50,14 @@ def discover(
     """Find the signals that predict conversion, and confirm each on later cohorts."""
     from beton.model.discovery import DiscoverySettings
 
+    if queue and cancel:
+        raise InputError("--queue starts a run and --cancel stops one; give one of them")
     services, settings = open_services(), DiscoverySettings(holdout_from=holdout_from, seed=seed)
     if queue or cancel:
         job = _job(services.discovery, settings, _outcome(outcome), shuffle, queue)
         print_result(job_text(job), job, as_json)
         return
-    if shuffle:
+    if shuffle is not None:
         with Progress("Shuffling") as progress:
             tested = services.discovery.shuffle_test(
                 settings, _outcome(outcome), shuffle, on_step=lambda stage, share: progress(share, stage)
@@ -67,14 +70,14 @@ def discover(
 
 
 def _job(
-    discovery: Discovery, settings: DiscoverySettings, outcome: Outcome | None, shuffle: int, queue: bool
+    discovery: Discovery, settings: DiscoverySettings, outcome: Outcome | None, shuffle: int | None, queue: bool
 ) -> JobRecord | None:
     """Queue a run, or a shuffle test of so many rounds, or stop it."""
     if queue:
-        return (
-            discovery.request_shuffle(settings, outcome, shuffle) if shuffle else discovery.request(settings, outcome)
-        )
-    return discovery.cancel_shuffle() if shuffle else discovery.cancel()
+        discovery.check(settings, outcome)
+    if shuffle is None:
+        return discovery.request(settings, outcome) if queue else discovery.cancel()
+    return discovery.request_shuffle(settings, outcome, shuffle) if queue else discovery.cancel_shuffle()
 
 
 def shuffle_text(tested: ShuffleTest) -> str:
@@ -101,7 +104,10 @@ def list_(as_json: AsJson = False) -> None:
     from beton.model import text
     from beton.services.listing import listing
 
-    found = listing(open_services())
+    services = open_services()
+    found = listing(services)
+    if found:
+        services.workspace.manifest()  # without readable data every row would be empty
     header = ("Id", "Signal", "Lift", "95%", "With", "Without", "Cohort", "Verdict", "rung", "held out", "Status")
     rows: list[tuple[str, ...]] = [header, *(_signal_row(each) for each in found)]
     shown = text.aligned(rows) if found else "No signals yet: `beton discover` finds them."
@@ -114,7 +120,6 @@ def _signal_row(row: Listed) -> tuple[str, ...]:
 
     each, known = row.report, row.known
     judged = ("–", "–") if known is None else (str(known.rung.level), _lift(known.held_out))
-
     status = "enabled" if each.signal.enabled else "disabled"
     if each.report is None:
         proof = ("–", "–", "–", "–", "–", "Cannot tell")
@@ -164,7 +169,7 @@ def export(
     """Export everyone who carries a signal, as CSV."""
     _, content = open_services().signals.export_csv(signal)
     if file is None:
-        typer.echo(content, nl=False)
+        print_text(content)
         return
     try:
         file.write_text(content, encoding="utf-8")
@@ -174,7 +179,7 @@ def export(
 
 def _switch(signal: str, enabled: bool) -> None:
     saved = open_services().signals.set_enabled(signal, enabled)
-    typer.echo(f"{saved.id} {saved.definition.name}: {'enabled' if saved.enabled else 'disabled'}")
+    print_text(f"{saved.id} {saved.definition.name}: {'enabled' if saved.enabled else 'disabled'}\n")
 
 
 def _outcome(name: str) -> Any:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from beton.errors import InputError
+from beton.errors import BetonError, InputError
 
 if TYPE_CHECKING:
     from beton.config import Settings
@@ -43,9 +43,19 @@ def print_result(text: str, document: Any, as_json: bool) -> None:
     if as_json:
         from beton.cli_text import plain
 
-        typer.echo(json.dumps(plain(document), ensure_ascii=False, indent=2))
-    else:
-        typer.echo(text)
+        text = json.dumps(plain(document), ensure_ascii=False, indent=2)
+    print_text(f"{text}\n")
+
+
+def print_text(text: str) -> None:
+    """Write to standard output; BetonError where that cannot take it. A pipe that closed early ends the command."""
+    try:
+        typer.echo(text, nl=False)
+    except BrokenPipeError:
+        raise
+    except OSError as problem:
+        why = f"the result cannot be written to standard output ({problem.strerror})"
+        raise BetonError(f"{why}; make room there, or send it elsewhere") from problem
 
 
 class Progress:
@@ -76,5 +86,7 @@ class Progress:
             typer.echo(f"{fraction:4.0%}  {stage}", err=True)
         self._stage = stage
 
-    def __exit__(self, *exc: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._bar.stop()
+        if kind is KeyboardInterrupt:
+            typer.echo("beton: stopped before it was done; run the command again to start over", err=True)

@@ -143,6 +143,15 @@ class Jobs:
         back = {"status": "queued", "stage": "", "progress": 0.0, "worker": None, "lease_until": None}
         self._change(job_id, worker, back | {"attempts": jobs.c.attempts - 1})
 
+    def worker_died(self, worker: str, at: datetime) -> None:
+        """End the lease of the job that ``worker`` holds, if any: whoever calls knows that its process is gone.
+
+        It counts as a death of the job, like a lease that runs out.
+        """
+        held = update(jobs).where(jobs.c.status == "running", jobs.c.worker == worker, jobs.c.lease_until > at)
+        with self._database.write() as connection:
+            connection.execute(held.values(lease_until=at))
+
     def _end(self, job_id: str, worker: str, values: dict[str, Any], at: datetime) -> None:
         self._change(job_id, worker, values | {"lease_until": None, "finished_at": at})
 

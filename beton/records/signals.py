@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from sqlalchemy import ColumnElement, Connection, Select, delete, func, insert, select, update
 
@@ -16,6 +16,10 @@ from beton.records.rows import LOCAL_ACTOR, SignalRecord, SignalVersion
 from beton.records.tables import numbering, signal_versions, signals
 
 LONGEST_NAME: Final = 120
+Named: TypeAlias = tuple[str, Mapping[str, Any], str]
+"""The name of a signal, its definition and the hash of that."""
+
+_OLDEST_FIRST: Final = (func.length(signals.c.id), signals.c.id)
 
 
 class SignalRepository:
@@ -24,7 +28,7 @@ class SignalRepository:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def create(
+    def save(
         self,
         name: str,
         definition: Mapping[str, Any],
@@ -32,34 +36,43 @@ class SignalRepository:
         *,
         at: datetime,
         demo: bool = False,
-        found_in: str | None = None,
         actor: str = LOCAL_ACTOR,
     ) -> SignalRecord:
-        """Save a new signal under the next free id: enabled, unless the discovery run ``found_in`` found it.
+        """Save a signal, enabled, under the next free id, unless there is one of this hash, which is returned.
+
+        One that discovery found is switched on, so that no later run drops it.
 
         Raises:
             InputError: the name is empty, too long or unprintable, or the definition is not JSON.
         """
-        name = _checked_name(name)
         with self._database.write() as connection:
-            signal_id = _next_id(connection)
-            connection.execute(
-                insert(signals).values(
-                    id=signal_id,
-                    name=name,
-                    enabled=found_in is None,
-                    demo=demo,
-                    version=1,
-                    created_at=at,
-                    updated_at=at,
-                    origin="discovery" if found_in else "demo" if demo else "person",
-                    run_id=found_in,
-                )
-            )
-            _add_definition(connection, signal_id, 1, definition, definition_hash, at)
-            detail = {"name": name, "demo": demo, "definition_hash": definition_hash}
-            note(connection, at, actor, "signal.created", signal_id, detail)
-            return _read(connection, signal_id)
+            known = _find(connection, definition_hash)
+            if known is None:
+                return _create(connection, (name, definition, definition_hash), at, actor, demo=demo)
+            return _switch(connection, known.id, True, at, actor) if known.origin == "discovery" else known
+
+    def keep_found(
+        self,
+        found: Iterable[Named],
+        run_id: str,
+        *,
+        at: datetime,
+        actor: str = LOCAL_ACTOR,
+    ) -> None:
+        """Save what a discovery run found, switched off, and drop what it did not find and nobody has enabled.
+
+        All of it happens or nothing: of two runs that end at the same moment one replaces what the other found, and
+        what stays is never a mixture.
+        """
+        with self._database.write() as connection:
+            for each in found:
+                known = _find(connection, each[2])
+                if known is None:
+                    _create(connection, each, at, actor, found_in=run_id)
+                else:
+                    connection.execute(update(signals).where(signals.c.id == known.id).values(run_id=run_id))
+            lost = (signals.c.origin == "discovery") & ~signals.c.enabled & (signals.c.run_id != run_id)
+            _delete(connection, lost, {"discovery_run": run_id}, at, actor)
 
     def read(self, signal_id: str) -> SignalRecord:
         """Return one signal with its current definition."""
@@ -69,7 +82,7 @@ class SignalRepository:
     def list(self) -> list[SignalRecord]:
         """Return every signal in the order of their ids."""
         with self._database.read() as connection:
-            rows = connection.execute(_current().order_by(func.length(signals.c.id), signals.c.id)).mappings()
+            rows = connection.execute(_current().order_by(*_OLDEST_FIRST)).mappings()
             return [SignalRecord(**row) for row in rows]
 
     def versions(self, signal_id: str) -> tuple[SignalVersion, ...]:
@@ -79,15 +92,6 @@ class SignalRepository:
             _read(connection, signal_id)
             rows = connection.execute(query.order_by(signal_versions.c.version)).mappings()
             return tuple(SignalVersion(**row) for row in rows)
-
-    def find_by_hash(self, definition_hash: str) -> SignalRecord | None:
-        """Return the oldest signal whose current definition has this hash."""
-        query = _current().where(signal_versions.c.definition_hash == definition_hash)
-        with self._database.read() as connection:
-            row = (
-                connection.execute(query.order_by(func.length(signals.c.id), signals.c.id).limit(1)).mappings().first()
-            )
-            return SignalRecord(**row) if row else None
 
     def add_version(
         self,
@@ -119,34 +123,13 @@ class SignalRepository:
 
     def set_enabled(self, signal_id: str, enabled: bool, *, at: datetime, actor: str = LOCAL_ACTOR) -> SignalRecord:
         """Switch the signal on or off. Nothing is written when it is so already."""
-        change = update(signals).where(signals.c.id == signal_id, signals.c.enabled != enabled)
         with self._database.write() as connection:
-            if connection.execute(change.values(enabled=enabled, updated_at=at)).rowcount:
-                note(connection, at, actor, "signal.enabled" if enabled else "signal.disabled", signal_id, {})
-            return _read(connection, signal_id)
-
-    def found_again(self, signal_id: str, run_id: str) -> None:
-        """Note the latest discovery run that found the signal, whoever made it."""
-        with self._database.write() as connection:
-            connection.execute(update(signals).where(signals.c.id == signal_id).values(run_id=run_id))
-
-    def delete_lost(self, run_id: str, *, at: datetime, actor: str = LOCAL_ACTOR) -> int:
-        """Remove discovered signals that are off and that ``run_id`` did not find; return how many there were."""
-        lost = (signals.c.origin == "discovery") & ~signals.c.enabled & (signals.c.run_id != run_id)
-        return self._delete(lost, {"discovery_run": run_id}, at, actor)
+            return _switch(connection, signal_id, enabled, at, actor)
 
     def delete_demo(self, *, at: datetime, actor: str = LOCAL_ACTOR) -> int:
         """Remove the demo's signals with their versions, and return how many there were."""
-        return self._delete(signals.c.demo, {"demo": True}, at, actor)
-
-    def _delete(self, which: ColumnElement[bool], detail: dict[str, Any], at: datetime, actor: str) -> int:
         with self._database.write() as connection:
-            ids = connection.scalars(select(signals.c.id).where(which)).all()
-            connection.execute(delete(signal_versions).where(signal_versions.c.signal_id.in_(ids)))
-            connection.execute(delete(signals).where(signals.c.id.in_(ids)))
-            for signal_id in ids:
-                note(connection, at, actor, "signal.deleted", signal_id, detail)
-            return len(ids)
+            return _delete(connection, signals.c.demo, {"demo": True}, at, actor)
 
 
 def _current() -> Select[Any]:
@@ -161,6 +144,61 @@ def _read(connection: Connection, signal_id: str) -> SignalRecord:
     if row is None:
         raise InputError(f"There is no signal {signal_id!r}: choose one from the list of signals.")
     return SignalRecord(**row)
+
+
+def _find(connection: Connection, definition_hash: str) -> SignalRecord | None:
+    """Return the oldest signal whose current definition has this hash."""
+    query = _current().where(signal_versions.c.definition_hash == definition_hash).order_by(*_OLDEST_FIRST).limit(1)
+    row = connection.execute(query).mappings().first()
+    return SignalRecord(**row) if row else None
+
+
+def _create(
+    connection: Connection,
+    new: Named,
+    at: datetime,
+    actor: str,
+    *,
+    demo: bool = False,
+    found_in: str | None = None,
+) -> SignalRecord:
+    raw_name, definition, definition_hash = new
+    signal_id, name = _next_id(connection), _checked_name(raw_name)
+    connection.execute(
+        insert(signals).values(
+            id=signal_id,
+            name=name,
+            enabled=found_in is None,
+            demo=demo,
+            version=1,
+            created_at=at,
+            updated_at=at,
+            origin="discovery" if found_in else "demo" if demo else "person",
+            run_id=found_in,
+        )
+    )
+    _add_definition(connection, signal_id, 1, definition, definition_hash, at)
+    detail = {"name": name, "demo": demo, "definition_hash": definition_hash}
+    note(connection, at, actor, "signal.created", signal_id, detail)
+    return _read(connection, signal_id)
+
+
+def _switch(connection: Connection, signal_id: str, enabled: bool, at: datetime, actor: str) -> SignalRecord:
+    change = update(signals).where(signals.c.id == signal_id, signals.c.enabled != enabled)
+    if connection.execute(change.values(enabled=enabled, updated_at=at)).rowcount:
+        note(connection, at, actor, "signal.enabled" if enabled else "signal.disabled", signal_id, {})
+    return _read(connection, signal_id)
+
+
+def _delete(
+    connection: Connection, which: ColumnElement[bool], detail: dict[str, Any], at: datetime, actor: str
+) -> int:
+    ids = connection.scalars(select(signals.c.id).where(which)).all()
+    connection.execute(delete(signal_versions).where(signal_versions.c.signal_id.in_(ids)))
+    connection.execute(delete(signals).where(signals.c.id.in_(ids)))
+    for signal_id in ids:
+        note(connection, at, actor, "signal.deleted", signal_id, detail)
+    return len(ids)
 
 
 def _next_id(connection: Connection) -> str:

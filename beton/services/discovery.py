@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final
 
 from beton import clock
-from beton.errors import BetonError, InputError, NoDataError
+from beton.errors import BetonError, InputError, NoDataError, WarehouseError
 from beton.model.discovery import DiscoveryResult, DiscoverySettings, ShuffleTest
 from beton.model.outcome import Outcome
 from beton.model.signal import content_hash
+from beton.services import measurement
 from beton.services.clocks import clocks
 from beton.warehouse.landmark import Clock
 
@@ -99,28 +102,41 @@ class Discovery:
 
         Raises:
             NoDataError: nothing has been imported.
-            InputError: the history is too short to learn from and to hold a period back.
+            InputError: the data lack what is asked for, or the history is too short to learn from and to hold a
+                period back.
             WarehouseError: the snapshot is broken or of another version.
+            BetonError: the run cannot be kept; nothing of it is.
         """
         from beton.discovery import tables
         from beton.discovery.run import run
 
         since, at, question = time.perf_counter(), clock.now(), self._question(settings, outcome)
-        manifest, outcome = question.manifest, question.outcome
         answer = run(question, on_step, should_stop)
         run_id = uuid.uuid4().hex
-        tables.write(self._folder(run_id), answer.candidates, answer.search, answer.result.priors)
-        record = self._runs.add(
-            run_id,
-            answer.result.to_json(),
-            settings=settings.to_dict(),
-            request_hash=content_hash([settings.to_dict(), outcome.to_dict(), manifest.version, ENGINE]),
-            snapshot_version=manifest.version,
-            at=at,
-            seconds=time.perf_counter() - since,
-        )
+        with _gone_unless_kept(self._folder(run_id)) as folder:
+            tables.write(folder, answer.candidates, answer.search, answer.result.priors)
+            on_step("Keeping the run", 0.99)
+            record = self._keep(run_id, question, answer.result, at, time.perf_counter() - since)
         self._signals.save_found([each.definition for each in answer.result.findings], run_id)
         return self._run(record)
+
+    def _keep(
+        self, run_id: str, question: Question, result: DiscoveryResult, at: datetime, seconds: float
+    ) -> DiscoveryRecord:
+        settings, version = question.settings.to_dict(), question.manifest.version
+        return self._runs.add(
+            run_id,
+            result.to_json(),
+            settings=settings,
+            request_hash=content_hash([settings, question.outcome.to_dict(), version, ENGINE]),
+            snapshot_version=version,
+            at=at,
+            seconds=seconds,
+        )
+
+    def check(self, settings: DiscoverySettings, outcome: Outcome | None = None) -> None:
+        """Raise what ``run`` would raise before its search, for whoever queues it and does not wait for its end."""
+        self._question(settings, outcome)
 
     def warm(self, should_stop: Callable[[], bool]) -> bool:
         """Do what only the first run of a process pays for, by a run so small that it finds nothing; nothing is saved.
@@ -155,8 +171,7 @@ class Discovery:
         """
         from beton.discovery.shuffle import shuffle_test
 
-        if rounds < 1:
-            raise InputError(f"{rounds} rounds show nothing; ask for one or more, such as {SHUFFLE_ROUNDS}")
+        _check_rounds(rounds)
         return shuffle_test(self._question(settings, outcome), rounds, on_step, should_stop)
 
     def request_shuffle(
@@ -164,8 +179,9 @@ class Discovery:
     ) -> JobRecord:
         """Queue a shuffle test for the worker; whoever asks the same while one waits or runs gets that one.
 
-        The job's result is the plain form of ``ShuffleTest``.
+        The job's result is the plain form of ``ShuffleTest``. InputError: less than one round.
         """
+        _check_rounds(rounds)
         payload = _payload(settings, outcome) | {"rounds": rounds}
         return self._jobs.enqueue(SHUFFLE_JOB, f"{SHUFFLE_JOB}:{content_hash(payload)}", payload, clock.now())
 
@@ -227,11 +243,20 @@ class Discovery:
         return tested.to_json()
 
     def _question(self, settings: DiscoverySettings, outcome: Outcome | None) -> Question:
+        """Gather what is asked of the current snapshot, or say what it lacks."""
         from beton.discovery.run import Question
 
         manifest, core = self._warehouse.manifest(), self._warehouse.core()
         outcome = outcome or manifest.conversion or Outcome()
-        return Question(core, manifest, outcome, self._clock_of(manifest, outcome), settings)
+        measurement.check_event(outcome, manifest)
+        if measurement.lacks_deals(outcome, manifest):
+            raise InputError(measurement.NO_DEALS)
+        question = Question(core, manifest, outcome, self._clock_of(manifest, outcome), settings)
+        if settings.holdout_from:
+            _check_holdout(question)
+        if self._warehouse.version() != manifest.version:
+            raise WarehouseError("The data was replaced in this moment; try again.")
+        return question
 
     def _run(self, record: DiscoveryRecord) -> DiscoveryRun:
         result = DiscoveryResult.from_json(dict(record.result))
@@ -244,8 +269,43 @@ class Discovery:
         return clocks(self._warehouse, manifest, outcome, self._settings.read().sales_cycle_days)
 
 
+@contextmanager
+def _gone_unless_kept(folder: Path) -> Iterator[Path]:
+    """Yield the folder of a run, and leave nothing of it behind when the block raises."""
+    try:
+        yield folder
+    except BaseException as problem:
+        shutil.rmtree(folder, ignore_errors=True)
+        if isinstance(problem, OSError):
+            why = f"The tables of the run cannot be written to {folder.parent} ({problem.strerror or problem})"
+            raise BetonError(f"{why}: make room there, then run the discovery again.") from problem
+        raise
+
+
 def _payload(settings: DiscoverySettings, outcome: Outcome | None) -> dict[str, Any]:
     return {"settings": settings.to_dict(), "outcome": outcome.to_dict() if outcome else None}
+
+
+def _check_rounds(rounds: int) -> None:
+    if rounds < 1:
+        raise InputError(f"{rounds} rounds show nothing; ask for one or more, such as {SHUFFLE_ROUNDS}")
+
+
+def _check_holdout(question: Question) -> None:
+    """Raise InputError unless there can be users to learn from, and later ones whose outcomes are known."""
+    from beton.discovery.cohorts import split_at_s
+
+    settings = question.settings
+    split_s = split_at_s(question.core, question.outcome, question.clock_of, settings)
+    longest = question.clock_of(max(*settings.windows_days, settings.activity_days))
+    first_s = longest.outcomes_since_s
+    last_s = longest.data_end_s - longest.landmark_s - longest.gap_s - longest.horizon_s
+    if not first_s < split_s <= last_s:
+        first, last = (datetime.fromtimestamp(each, UTC).date().isoformat() for each in (first_s, last_s))
+        raise InputError(
+            f"Later cohorts cannot begin on {settings.holdout_from}: users with a known outcome signed up from {first} "
+            f"to {last}; choose a day between."
+        )
 
 
 def _asked(payload: Mapping[str, Any]) -> tuple[DiscoverySettings, Outcome | None]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final
 
 from beton.errors import InputError
 from beton.model.discovery import DISCOVERY_VERSION, DiscoveryResult
@@ -15,6 +15,8 @@ from beton.model.outcome import Outcome
 from beton.services.discovery import DiscoveryRun
 
 if TYPE_CHECKING:
+    import pyarrow.parquet as pq
+
     from beton.discovery.compare import Comparison
     from beton.records.discoveries import DiscoveryRepository
     from beton.records.rows import DiscoverySummary
@@ -23,8 +25,6 @@ if TYPE_CHECKING:
 TABLES: Final = ("singles", "pairs", "triples")
 MOST_LISTED: Final = 200
 _ROWS_AT_A_TIME: Final = 20_000
-
-Format = Literal["csv", "parquet"]
 
 
 @dataclass(frozen=True)
@@ -135,11 +135,19 @@ class DiscoveryRuns:
         return path
 
     def table_csv(self, run_id: str, name: str) -> Iterator[bytes]:
-        """Yield one of the ``TABLES`` of a run as CSV, part by part; InputError before the first part if there is none.
+        """Yield one of the ``TABLES`` of a run as CSV, part by part.
 
-        Its texts are JSON objects, which no spreadsheet takes for a formula.
+        Its texts are JSON objects, which no spreadsheet takes for a formula. InputError, before the first part: there
+        is no such table, or it cannot be read.
         """
-        return _csv(self.table(run_id, name))
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        path = self.table(run_id, name)
+        try:
+            return _csv(pq.ParquetFile(path))
+        except (OSError, pa.ArrowException) as problem:
+            raise InputError("the table of this run cannot be read: run the discovery again") from problem
 
     def _folder(self, run_id: str) -> Path:
         return self._data_dir / "runs" / run_id
@@ -160,11 +168,10 @@ def _summary(each: DiscoverySummary) -> RunSummary:
     )
 
 
-def _csv(path: Path) -> Iterator[bytes]:
+def _csv(table: pq.ParquetFile) -> Iterator[bytes]:
     import pyarrow.csv as pa_csv
-    import pyarrow.parquet as pq
 
-    for number, batch in enumerate(pq.ParquetFile(path).iter_batches(_ROWS_AT_A_TIME)):
+    for number, batch in enumerate(table.iter_batches(_ROWS_AT_A_TIME)):
         part = io.BytesIO()
         pa_csv.write_csv(batch, part, pa_csv.WriteOptions(include_header=number == 0))
         yield part.getvalue()

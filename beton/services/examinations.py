@@ -139,8 +139,8 @@ class Examinations:
             return "Signals of accounts are not examined yet; their backtest holds."
         if signal.timing == "any time":
             return "Signals at any time are compared week by week, and are not examined yet; their backtest holds."
-        if outcome.source != "event" and manifest.outcomes_since is None:
-            return "No deals were imported, so nothing says who converted: import deals."
+        if measurement.lacks_deals(outcome, manifest):
+            return measurement.NO_DEALS
         why = why_not(self._warehouse.core(), signal, outcome)
         return f"It cannot be examined: {why}." if why else ""
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from beton.errors import InputError
+from beton.model.conditions import shown
 from beton.model.evidence import (
     Cohort,
     Evidence,
@@ -50,14 +51,27 @@ GAP_DAYS: Final = 1.0
 HORIZON_QUANTILE: Final = 0.8
 LEAD_MONTHS: Final = 3
 FEW_CLUSTERS: Final = 30
+NO_DEALS: Final = "No deals were imported, so nothing says who converted: import deals, then run again."
 
 
 def outcome_of(signal: SignalDefinition, manifest: Manifest) -> Outcome:
     """The outcome the signal names, else the workspace's, else a won deal of the user or the account."""
     outcome = signal.outcome or manifest.conversion or Outcome()
-    if outcome.source == "event" and outcome.event not in {event.name for event in manifest.events}:
-        raise InputError(f"the outcome's event {outcome.event!r} is not in the data; `beton info` lists the events")
+    check_event(outcome, manifest)
     return outcome
+
+
+def check_event(outcome: Outcome, manifest: Manifest) -> None:
+    """Raise InputError if the outcome is an event that the data do not have."""
+    if outcome.source == "event" and outcome.event not in {event.name for event in manifest.events}:
+        raise InputError(
+            f"the outcome's event {shown(outcome.event)} is not in the data; `beton info` lists the events"
+        )
+
+
+def lacks_deals(outcome: Outcome, manifest: Manifest) -> bool:
+    """Whether the outcome is about deals, of which the data have none."""
+    return outcome.source != "event" and manifest.outcomes_since is None
 
 
 def cohort_of(
@@ -164,11 +178,8 @@ def _funnel(question: Question, counts: CohortCounts) -> tuple[FunnelStep, ...]:
 def _refusal(question: Question, counts: CohortCounts) -> NotMeasurable | None:
     table, plain = counts.table, as_table(counts.table)
     unit = "users" if question.cohort.unit == "user" else "accounts"
-    if question.outcome.source != "event" and question.manifest.outcomes_since is None:
-        return NotMeasurable(
-            "no_outcomes_recorded",
-            "No deals were imported, so nothing says who converted. Import deals, then run again.",
-        )
+    if lacks_deals(question.outcome, question.manifest):
+        return NotMeasurable("no_outcomes_recorded", NO_DEALS)
     if not counts.status_units.get(ELIGIBLE):
         return NotMeasurable("no_eligible_units", f"No {unit} are eligible: the funnel shows where they were lost.")
     if table.units_with == 0:

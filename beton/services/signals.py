@@ -67,27 +67,16 @@ class Signals:
         self._backtests = backtests
 
     def save(self, definition: SignalDefinition, demo: bool = False) -> SavedSignal:
-        """Save a definition, enabled; the same meaning saved before is returned instead of a twin."""
-        found = self._repository.find_by_hash(definition.meaning_hash())
-        if found is not None:
-            return _saved(found)
-        record = self._repository.create(
-            definition.name, definition.to_dict(), definition.meaning_hash(), at=clock.now(), demo=demo
-        )
-        return _saved(record)
+        """Save a definition, enabled; the same meaning saved before is returned instead of a twin.
+
+        One that only discovery had found is enabled now.
+        """
+        return _saved(self._repository.save(*_stored(definition), at=clock.now(), demo=demo))
 
     def save_found(self, definitions: Sequence[Mapping[str, Any]], run_id: str) -> None:
         """Save what a discovery run found, switched off, and forget what earlier runs found that nobody enabled."""
-        for plain in definitions:
-            definition = from_dict(dict(plain))
-            known = self._repository.find_by_hash(definition.meaning_hash())
-            if known is None:
-                self._repository.create(
-                    definition.name, definition.to_dict(), definition.meaning_hash(), at=clock.now(), found_in=run_id
-                )
-            else:
-                self._repository.found_again(known.id, run_id)
-        self._repository.delete_lost(run_id, at=clock.now())
+        found = [_stored(from_dict(dict(each))) for each in definitions]
+        self._repository.keep_found(found, run_id, at=clock.now())
 
     def save_run(self, run_id: str) -> SavedSignal:
         """Save the definition that a run measured; InputError if it did not finish."""
@@ -128,6 +117,10 @@ class Signals:
             return SignalReport(signal, self._backtests.get_or_run(signal.definition), None)
         except BetonError as problem:  # the data may have lost an event that an older signal asks for
             return SignalReport(signal, None, str(problem))
+
+
+def _stored(definition: SignalDefinition) -> tuple[str, dict[str, Any], str]:
+    return definition.name, definition.to_dict(), definition.meaning_hash()
 
 
 def _saved(record: SignalRecord) -> SavedSignal:

@@ -17,6 +17,7 @@ from journeys import Journeys
 from beton import cli
 from beton.model.evidence import Evidence, Measured
 from beton.services.reading import Reading
+from beton.terminal import Progress
 
 COMMANDS = ("demo", "import", "info", "backtest", "compare", "serve", "worker", "discover", "runs", "signals")
 
@@ -122,6 +123,70 @@ def test_without_data_the_exit_code_is_3(run: Run, signal: Path, arguments: tupl
     assert result.code == 3
     assert is_one_line(result)
     assert "beton demo" in result.err
+
+
+@pytest.mark.usefixtures("imported")
+@pytest.mark.parametrize("queue", [(), ("--queue",), ("--queue", "--shuffle", "3")])
+@pytest.mark.parametrize(
+    ("asked", "sentence"),
+    [
+        (("--outcome", "nonsense"), "'nonsense' is not in the data; `beton info` lists the events"),
+        (("--holdout-from", "2024-13-99"), "give one such as 2024-07-01"),
+        (("--holdout-from", "1990-01-01"), "choose a day between"),
+        (("--holdout-from", "2099-01-01"), "choose a day between"),
+    ],
+)
+def test_what_discovery_cannot_answer_is_neither_run_nor_queued(
+    run: Run, tmp_path: Path, asked: tuple[str, ...], sentence: str, queue: tuple[str, ...]
+) -> None:
+    result = run("discover", *asked, *queue, "--json")
+    assert (result.code, result.out) == (2, "")
+    assert is_one_line(result)
+    assert sentence in result.err
+    assert run("discover", "--cancel", "--json").out == "null\n"
+    assert run("discover", "--cancel", "--shuffle", "1", "--json").out == "null\n"
+    assert run("runs", "--json").out == "[]\n"
+
+
+def test_to_queue_and_to_cancel_at_once_is_neither(run: Run) -> None:
+    result = run("discover", "--queue", "--cancel")
+    assert (result.code, result.out) == (2, "")
+    assert is_one_line(result)
+    assert run("discover", "--cancel").out == "No discovery is waiting or running.\n"
+
+
+@pytest.mark.parametrize("rounds", ["0", "-1"])
+def test_a_shuffle_test_of_no_rounds_is_a_usage_error(run: Run, rounds: str) -> None:
+    result = run("discover", "--shuffle", rounds)
+    assert (result.code, result.out) == (2, "")
+    assert "--shuffle" in result.err
+
+
+@pytest.mark.usefixtures("imported")
+def test_a_list_of_signals_on_a_broken_snapshot_is_an_error_and_no_table_of_blanks(
+    run: Run, signal: Path, tmp_path: Path
+) -> None:
+    assert run("backtest", signal, "--save").code == 0
+    (tmp_path / "warehouse" / "CURRENT").write_text("garbage\n")
+    result = run("signals", "list")
+    assert (result.code, result.out) == (5, "")
+    assert is_one_line(result)
+    assert result.err.rstrip().endswith("import again.")
+
+
+def test_a_full_disk_behind_standard_output_is_one_line() -> None:
+    with open("/dev/full", "w") as full:
+        command = [sys.executable, "-m", "beton", "compare", "177/1247", "304/8934"]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert is_one_line(Result(done.returncode, "", done.stderr))
+    assert done.returncode == 1
+    assert "No space left on device" in done.stderr
+
+
+def test_a_command_that_is_interrupted_says_so_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(KeyboardInterrupt), Progress("Discovering"):
+        raise KeyboardInterrupt
+    assert is_one_line(Result(130, *capsys.readouterr()))
 
 
 @pytest.mark.usefixtures("imported")

@@ -175,6 +175,25 @@ def test_a_second_death_interrupts_the_job_for_good(jobs: Jobs, noon: datetime) 
     assert jobs.read(job.id) == ended
 
 
+def test_the_job_of_a_worker_known_to_be_dead_is_taken_at_once(jobs: Jobs, noon: datetime) -> None:
+    first, other = (jobs.enqueue("discovery", key, {}, noon) for key in "ab")
+    assert {claimed(jobs, "ann", noon).id, claimed(jobs, "bob", noon).id} == {first.id, other.id}
+    jobs.worker_died("ann", after(noon, 1))
+    dead, alive = (
+        next(each for each in map(jobs.read, (first.id, other.id)) if each.worker == w) for w in ("ann", "bob")
+    )
+    assert as_of(dead, after(noon, 2)).status == "queued"
+    assert as_of(alive, after(noon, 2)) == alive
+    again = claimed(jobs, "cat", after(noon, 2))
+    assert (again.id, again.attempts) == (dead.id, 2)
+
+    jobs.worker_died("ann", after(noon, 3))
+    assert jobs.read(dead.id) == again, "its job is another's now"
+    jobs.worker_died("cat", after(noon, 4))
+    assert jobs.claim("dan", after(noon, 5), LEASE_S) is None
+    assert (jobs.read(dead.id).status, jobs.read(dead.id).finished_at) == ("interrupted", after(noon, 4))
+
+
 def test_a_released_job_waits_as_before(jobs: Jobs, noon: datetime) -> None:
     queued = jobs.enqueue("discovery", "a", {}, noon)
     for n in range(3):

@@ -121,11 +121,42 @@ def test_a_cancelled_job_stops_at_its_next_word(jobs: Jobs, until: Until) -> Non
     assert cancelled_in_the_midst(jobs, until, until_told).status == "cancelled"
 
 
-def test_what_a_job_returns_or_raises_after_the_cancel_is_thrown_away(jobs: Jobs, until: Until) -> None:
-    job = cancelled_in_the_midst(jobs, until, lambda payload, progress: {"half": True})
-    assert (job.status, job.result) == ("cancelled", None)
+def test_a_cancel_that_came_too_late_does_not_hide_what_was_done(jobs: Jobs, until: Until) -> None:
+    job = cancelled_in_the_midst(jobs, until, lambda payload, progress: {"whole": True})
+    assert (job.status, job.result, job.cancel_requested) == ("done", {"whole": True}, True)
+
+
+def test_what_a_job_raises_after_the_cancel_is_thrown_away(jobs: Jobs, until: Until) -> None:
     job = cancelled_in_the_midst(jobs, until, failing(ValueError("cut short")))
     assert (job.status, job.error) == ("cancelled", None)
+
+
+def claimed_by_another(jobs: Jobs, job_id: str) -> None:
+    assert jobs.claim("other", now() + timedelta(hours=1), 30.0) is not None
+
+
+def cancelled_by_somebody(jobs: Jobs, job_id: str) -> None:
+    jobs.request_cancel(job_id, now())
+
+
+@pytest.mark.parametrize(("happens", "status"), [(claimed_by_another, "running"), (cancelled_by_somebody, "cancelled")])
+def test_no_stage_begins_for_a_job_that_is_no_longer_wanted(
+    jobs: Jobs, monkeypatch: pytest.MonkeyPatch, happens: Callable[[Jobs, str], None], status: str
+) -> None:
+    monkeypatch.setattr("beton.jobs.worker.BEAT_S", 3600.0)
+    begun: list[str] = []
+
+    def handler(payload: Mapping[str, Any], progress: Progress) -> Mapping[str, Any]:
+        for stage in ("Counting", "Keeping"):
+            progress(stage, 0.5)
+            begun.append(stage)
+            happens(jobs, job.id)
+        return {"stale": True}
+
+    job = jobs.enqueue("test", "key", {}, now())
+    assert Worker(jobs, {"test": handler}).run_once()
+    assert begun == ["Counting"]
+    assert (jobs.read(job.id).status, jobs.read(job.id).result) == (status, None)
 
 
 def test_a_worker_that_lost_its_job_leaves_it_to_the_other(jobs: Jobs, until: Until) -> None:
@@ -159,6 +190,18 @@ def test_a_worker_that_is_told_to_end_puts_its_job_back(jobs: Jobs, until: Until
     assert not thread.is_alive()
     assert jobs.read(first.id).status == "done"
     assert (jobs.read(second.id).status, jobs.read(second.id).attempts) == ("queued", 0)
+
+
+def test_a_job_that_is_over_when_its_worker_is_told_to_end_is_not_run_again(jobs: Jobs) -> None:
+    stop = Event()
+
+    def handler(payload: Mapping[str, Any], progress: Progress) -> Mapping[str, Any]:
+        stop.set()
+        return {"whole": True}
+
+    job = jobs.enqueue("test", "key", {}, now())
+    Worker(jobs, {"test": handler}).run_forever(stop)
+    assert (jobs.read(job.id).status, jobs.read(job.id).result) == ("done", {"whole": True})
 
 
 def test_an_idle_worker_prepares_itself_once_it_can(jobs: Jobs, until: Until, monkeypatch: pytest.MonkeyPatch) -> None:

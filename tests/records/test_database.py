@@ -123,6 +123,7 @@ def test_an_upgrade_that_fails_half_way_leaves_the_database_as_it_was(tmp_path: 
 
 
 OPENER = """
+import os
 import sys
 from datetime import UTC, datetime
 from beton.records.database import open_database
@@ -132,7 +133,7 @@ sys.stdin.readline()
 database = open_database(sys.argv[1])
 signals = SignalRepository(database)
 for n in range(5):
-    record = signals.create(f"signal {n}", {"n": n}, f"hash {n}", at=datetime(2024, 1, 1, tzinfo=UTC))
+    record = signals.save(f"signal {n}", {"n": n}, f"hash {os.getpid()} {n}", at=datetime(2024, 1, 1, tzinfo=UTC))
     print(record.id, flush=True)
 database.close()
 """
@@ -323,4 +324,4 @@ def test_the_second_step_keeps_the_signals_and_says_where_they_came_from(tmp_pat
 
 @pytest.mark.parametrize(("demo", "origin"), [(True, "demo"), (False, "person")])
 def test_a_new_signal_is_a_persons_or_the_demos(database: Database, noon: datetime, demo: bool, origin: str) -> None:
-    assert SignalRepository(database).create("Did x", {}, "hash", at=noon, demo=demo).origin == origin
+    assert SignalRepository(database).save("Did x", {}, "hash", at=noon, demo=demo).origin == origin

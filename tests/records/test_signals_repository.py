@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
+from threading import Barrier
 
 import pytest
 
@@ -24,7 +26,7 @@ def actions(database: Database):
 
 
 def test_a_new_signal_is_enabled_and_at_its_first_version(signals: SignalRepository, noon: datetime) -> None:
-    made = signals.create("  Onboarded early ", DEFINITION, "h1", at=noon)
+    made = signals.save("  Onboarded early ", DEFINITION, "h1", at=noon)
     assert (made.id, made.name, made.enabled, made.demo, made.version) == (
         "sig_001",
         "Onboarded early",
@@ -38,7 +40,7 @@ def test_a_new_signal_is_enabled_and_at_its_first_version(signals: SignalReposit
 
 
 def test_a_further_version_keeps_the_ones_before(signals: SignalRepository, noon: datetime, later: datetime) -> None:
-    signals.create("one", DEFINITION, "h1", at=noon)
+    signals.save("one", DEFINITION, "h1", at=noon)
     changed = signals.add_version("sig_001", OTHER, "h2", expected_version=1, at=later)
     assert (changed.version, changed.definition, changed.definition_hash) == (2, OTHER, "h2")
     assert (changed.created_at, changed.updated_at) == (noon, later)
@@ -50,7 +52,7 @@ def test_a_further_version_keeps_the_ones_before(signals: SignalRepository, noon
 
 
 def test_a_version_built_on_an_old_one_is_refused(signals: SignalRepository, noon: datetime, later: datetime) -> None:
-    signals.create("one", DEFINITION, "h1", at=noon)
+    signals.save("one", DEFINITION, "h1", at=noon)
     changed = signals.add_version("sig_001", OTHER, "h2", expected_version=1, at=later)
     with pytest.raises(InputError, match="changed elsewhere"):
         signals.add_version("sig_001", DEFINITION, "h3", expected_version=1, at=later)
@@ -63,36 +65,92 @@ def test_ids_count_up_and_list_in_that_order_past_a_thousand(
 ) -> None:
     with database.write() as connection:
         connection.exec_driver_sql("UPDATE numbering SET last = 998")
-    made = [signals.create(f"s{n}", DEFINITION, f"h{n}", at=noon).id for n in range(3)]
+    made = [signals.save(f"s{n}", DEFINITION, f"h{n}", at=noon).id for n in range(3)]
     assert made == ["sig_999", "sig_1000", "sig_1001"]
     assert [signal.id for signal in signals.list()] == made
 
 
 def test_an_id_is_never_given_twice(signals: SignalRepository, noon: datetime) -> None:
-    mine = signals.create("mine", DEFINITION, "h1", at=noon)
-    signals.create("theirs", DEFINITION, "h2", at=noon, demo=True)
+    mine = signals.save("mine", DEFINITION, "h1", at=noon)
+    signals.save("theirs", DEFINITION, "h2", at=noon, demo=True)
     assert signals.delete_demo(at=noon) == 1
     assert signals.list() == [mine]
-    assert signals.create("next", DEFINITION, "h3", at=noon).id == "sig_003"
+    assert signals.save("next", DEFINITION, "h3", at=noon).id == "sig_003"
 
 
-def test_only_the_current_definition_is_found_by_its_hash(signals: SignalRepository, noon: datetime) -> None:
-    signals.create("one", DEFINITION, "h1", at=noon)
-    signals.create("two", DEFINITION, "h1", at=noon)
-    found = signals.find_by_hash("h1")
-    assert found is not None
-    assert found.id == "sig_001"
+def test_a_meaning_is_saved_once_and_only_current_definitions_count(
+    signals: SignalRepository, noon: datetime, later: datetime
+) -> None:
+    first = signals.save("one", DEFINITION, "h1", at=noon)
+    assert signals.save("two", DEFINITION, "h1", at=later) == first
     signals.add_version("sig_001", OTHER, "h2", expected_version=1, at=noon)
-    found = signals.find_by_hash("h1")
-    assert found is not None
-    assert found.id == "sig_002"
-    assert signals.find_by_hash("h9") is None
+    assert signals.save("two", DEFINITION, "h1", at=later).id == "sig_002"
+
+
+def test_people_who_save_one_meaning_at_once_get_one_signal(signals: SignalRepository, noon: datetime) -> None:
+    gate = Barrier(4)
+
+    def save(n: int) -> str:
+        gate.wait(timeout=30)
+        return signals.save(f"s{n}", DEFINITION, "h1", at=noon).id
+
+    with ThreadPoolExecutor(4) as pool:
+        assert set(pool.map(save, range(4))) == {"sig_001"}
+    assert len(signals.list()) == 1
+
+
+def ids_by_hash(signals: SignalRepository) -> dict[str, str]:
+    return {each.definition_hash: each.id for each in signals.list()}
+
+
+def test_a_run_replaces_what_the_last_one_found_and_keeps_what_people_made(
+    signals: SignalRepository, noon: datetime, later: datetime, actions
+) -> None:
+    signals.save("mine", DEFINITION, "mine", at=noon)
+    signals.set_enabled("sig_001", False, at=noon)
+    signals.keep_found([(each, DEFINITION, each) for each in ("lost", "on", "again")], "run 1", at=noon)
+    before = ids_by_hash(signals)
+    assert [(each.enabled, each.origin, each.run_id) for each in signals.list()[1:]] == [
+        (False, "discovery", "run 1")
+    ] * 3
+    signals.set_enabled(before["on"], True, at=noon)
+
+    signals.keep_found([(each, DEFINITION, each) for each in ("again", "new", "mine")], "run 2", at=later)
+    kept = {each.definition_hash: each for each in signals.list()}
+    assert set(kept) == {"mine", "on", "again", "new"}
+    assert all(kept[each].id == before[each] for each in ("mine", "on", "again"))
+    assert {each: kept[each].run_id for each in kept} == {
+        "mine": "run 2",
+        "on": "run 1",
+        "again": "run 2",
+        "new": "run 2",
+    }
+    assert kept["mine"].origin == "person"
+    assert actions()[-2:] == [("signal.created", kept["new"].id), ("signal.deleted", before["lost"])]
+
+
+def test_what_a_run_found_is_kept_whole_or_not_at_all(signals: SignalRepository, noon: datetime, actions) -> None:
+    signals.keep_found([("one", DEFINITION, "h1")], "run 1", at=noon)
+    before, done = signals.list(), actions()
+    with pytest.raises(InputError):
+        signals.keep_found([("two", DEFINITION, "h2"), ("", DEFINITION, "h3")], "run 2", at=noon)
+    assert (signals.list(), actions()) == (before, done)
+
+
+def test_a_signal_that_a_person_saves_after_discovery_found_it_stays(
+    signals: SignalRepository, noon: datetime, later: datetime
+) -> None:
+    signals.keep_found([("found", DEFINITION, "h1")], "run 1", at=noon)
+    saved = signals.save("mine", DEFINITION, "h1", at=later)
+    assert (saved.enabled, saved.name, saved.run_id) == (True, "found", "run 1")
+    signals.keep_found([], "run 2", at=later)
+    assert signals.list() == [saved]
 
 
 def test_every_change_is_in_the_audit_and_nothing_else_is(
     signals: SignalRepository, noon: datetime, later: datetime, actions
 ) -> None:
-    signals.create("one", DEFINITION, "h1", at=noon, demo=True)
+    signals.save("one", DEFINITION, "h1", at=noon, demo=True)
     assert not signals.set_enabled("sig_001", False, at=later).enabled
     assert signals.set_enabled("sig_001", False, at=later).updated_at == later
     assert signals.set_enabled("sig_001", True, at=later).enabled
@@ -110,7 +168,7 @@ def test_every_change_is_in_the_audit_and_nothing_else_is(
 @pytest.mark.parametrize("name", ["", "   ", "x" * (LONGEST_NAME + 1), "two\nlines", "nul\x00", "half \ud800"])
 def test_a_name_nobody_could_read_is_refused(signals: SignalRepository, noon: datetime, name: str, actions) -> None:
     with pytest.raises(InputError) as caught:
-        signals.create(name, DEFINITION, "h1", at=noon)
+        signals.save(name, DEFINITION, "h1", at=noon)
     assert set(caught.value.fields) == {"name"}
     assert actions() == []
 
@@ -119,9 +177,9 @@ def test_a_definition_that_json_cannot_hold_is_refused_and_costs_no_id(
     signals: SignalRepository, noon: datetime, actions
 ) -> None:
     with pytest.raises(InputError, match=r"definition\.rate cannot be stored"):
-        signals.create("one", DEFINITION | {"rate": float("nan")}, "h1", at=noon)
+        signals.save("one", DEFINITION | {"rate": float("nan")}, "h1", at=noon)
     assert actions() == []
-    assert signals.create("one", DEFINITION, "h1", at=noon).id == "sig_001"
+    assert signals.save("one", DEFINITION, "h1", at=noon).id == "sig_001"
 
 
 def test_an_unknown_id_is_named_by_every_method(signals: SignalRepository, noon: datetime, actions) -> None:

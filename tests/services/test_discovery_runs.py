@@ -110,3 +110,14 @@ def test_no_table_but_a_known_one_of_a_known_run_is_handed_out(
         runs.table(run_id, name)
     with pytest.raises(InputError):
         runs.table_csv(run_id, name)
+
+
+@pytest.mark.parametrize("left", [0, 7, -40])
+def test_a_table_that_was_cut_short_is_refused_before_its_first_part(
+    runs: DiscoveryRuns, tmp_path: Path, left: int
+) -> None:
+    keep_tables(tmp_path, "bb2")
+    path = runs.table("bb2", "singles")
+    path.write_bytes(path.read_bytes()[:left])
+    with pytest.raises(InputError, match="run the discovery again"):
+        runs.table_csv("bb2", "singles")

@@ -106,7 +106,7 @@ def test_without_a_run_there_is_no_prior_and_a_note_says_so(shared: Services) ->
     shown = examined(shared, signal())
 
     assert (shown.shrunk_lift, shown.shrunk_interval, shown.confidence) == (None, None, None)
-    assert [note.kind for note in shown.notes] == ["no_run"]
+    assert [note.kind for note in shown.notes] == ["no_run", "many_looks"]
 
 
 def test_a_run_on_the_same_question_changes_the_examination(imported: Services) -> None:

@@ -10,35 +10,17 @@ from typing import Any
 
 import pytest
 from journeys import Journeys
-from made_runs import estimate
+from made_runs import brief, estimate
 
 from beton.bootstrap import build_services
 from beton.config import Settings
 from beton.errors import WarehouseError
-from beton.model.evidence import Interval, Table
+from beton.model.evidence import Table
 from beton.model.examination import Brief, CannotExamine
-from beton.model.ladder import LABELS, Rung
 from beton.model.signal import from_dict
 from beton.services import Services
 from beton.services.listing import COLUMNS, Listed, listing, listing_csv
 from beton.services.signals import SavedSignal, SignalReport
-
-
-def brief(**changes: Any) -> Brief:
-    made = Brief(
-        definition_hash="0" * 64,
-        train=estimate(3.0),
-        held_out=estimate(2.5, Table(20, 200, 50, 2_000)),
-        held_out_p=0.001,
-        q_value=1e-9,
-        family="301,741 candidates of the discovery run",
-        shrunk_lift=2.6,
-        shrunk_interval=Interval(2.1, 3.3, "empirical Bayes"),
-        confidence=0.99,
-        adjusted=estimate(2.0),
-        rung=Rung(2, LABELS[2], "Too few comparable units"),
-    )
-    return replace(made, **changes)
 
 
 @dataclass
@@ -112,7 +94,7 @@ def test_the_list_is_exported_as_raw_numbers_that_a_spreadsheet_cannot_run(servi
     measured = report.measured
     assert measured is not None
     kept = [
-        Listed(report, brief(held_out=estimate(2.5, Table(20, 200, 50, 2_000))), ("confidence", "lift")),
+        Listed(report, brief(2), ("confidence", "lift")),
         Listed(SignalReport(saved, None, "gone"), CannotExamine("There is no such event.")),
     ]
     name, text = listing_csv(kept)
@@ -125,7 +107,7 @@ def test_the_list_is_exported_as_raw_numbers_that_a_spreadsheet_cannot_run(servi
     assert [first[each] for each in counts] == ["1", "1", "2", "0"]
     assert (first["lift"], first["upper"]) == ("inf", "inf")
     assert float(first["lower"]) == measured.lift_interval.lower
-    assert (first["evidence_level"], first["evidence"], first["confidence"]) == ("2", "Predicts", "0.99")
+    assert (first["evidence_level"], first["evidence"], first["confidence"]) == ("2", "Predicts", "0.987")
     assert (first["q_value"], first["shrunk_lift"], first["shrunk_lower"]) == ("1e-09", "2.6", "2.1")
     held_out = ("held_out_lift", "held_out_upper", "held_out_units_with", "held_out_converted_with")
     assert [first[each] for each in held_out] == ["2.5", "3.75", "200", "20"]
