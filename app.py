@@ -18,6 +18,7 @@ from plotly.offline import get_plotlyjs_version
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 import callbacks
+from beton.errors import BetonError
 from callbacks.guards import as_toast
 from layouts import routes, shell
 
@@ -221,8 +222,11 @@ def _content_policy(app: Dash, frame_ancestors: str) -> Callable[[], str]:
 
 
 def _report(problem: Exception) -> None:
-    """Tell the reader that a callback failed; the page keeps what it shows."""
-    log.error("callback failed", exc_info=problem)
+    """Tell the reader that a callback failed; the page keeps what it shows. A refusal is no fault of ours to trace."""
+    if isinstance(problem, BetonError):
+        log.info("refused: %r", str(problem))
+    else:
+        log.error("callback failed", exc_info=problem)
     as_toast(problem)
 
 

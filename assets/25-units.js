@@ -3,7 +3,7 @@
 (function () {
   "use strict";
 
-  const WIDE_ONLY = ["company", "plan", "role", "day", "standing"];
+  const WIDE_ONLY = ["company", "plan", "role", "matched_at", "day", "standing"];
   const WIDE_PX = 700;
   const TYPING_MS = 250;
   let typing = null; // the timer of a pause in typing

@@ -67,7 +67,7 @@
     window.dash_clientside.set_props("url", { pathname, search, hash: "" });
   }
 
-  // A phone shows what the choice needs: the name, its lift, its status. The row's page has the rest.
+  // A phone shows what the choice needs: the name, its lift, its evidence. The row's page has the rest.
   const WIDE_ONLY = ["confidence", "held_out", "units", "leads", "arr", "status"];
   const WIDE_PX = 700;
 

@@ -20,7 +20,7 @@ from layouts import ids
 from layouts.backtest import backtest
 from layouts.builder import builder
 from layouts.result_view import LEAVES, leaves
-from layouts.routes import Page, Route, href, parse
+from layouts.routes import Page, Route, href
 from store import SLICES
 from store.codec import decode, encode
 from store.draft import Check, Draft, check, located, places_of, reduce, visible_errors, with_values
@@ -99,9 +99,9 @@ def _register_draft(app: Dash, services: Services) -> None:
     def _write(clicks: Any, values: Any, name: Any, unit: Any, run: Any, *states: Any) -> Answer:
         fields, buttons, raw, last_run = states
         before = decode(SLICES["draft"], raw).state
-        pressed = pending(buttons, clicks)
+        pressed = pending(guards.named(buttons), clicks)
         wants_run = (run or 0) > (last_run or {}).get("clicks", 0)
-        after = edited(before, typed(fields, values), str(name or ""), str(unit or "user"), pressed)
+        after = edited(before, typed(guards.named(fields), values), str(name or ""), str(unit or "user"), pressed)
         if wants_run:
             after = replace(after, attempted=True)
         if after == before and not pressed and not wants_run:
@@ -175,11 +175,11 @@ def _register_run(app: Dash, services: Services) -> None:
     )
     def _show(asked: Any, search: str | None, pathname: str | None, shown: str | None) -> tuple[Any, ...]:
         if guards.is_from(ids.RUN):
-            if not asked or "id" not in asked:  # the draft was not sound
+            if not _run_id(asked):  # the draft was not sound
                 raise PreventUpdate
-            report = services.backtests.run(from_dict(asked["definition"]), asked["id"])
+            report = services.backtests.run(from_dict(asked.get("definition")), _run_id(asked))
             return False, *_leaves(services, report).values()
-        route = parse(pathname, search)
+        route = guards.route(pathname, search)
         if route.page is not Page.BACKTEST or route.run_id == shown:
             raise PreventUpdate
         if route.run_id is None:
@@ -195,10 +195,15 @@ def _register_run(app: Dash, services: Services) -> None:
     )
     def _progress(_ticks: Any, asked: Any) -> tuple[float, str]:
         try:
-            record = services.backtests.status((asked or {}).get("id", ""))
+            record = services.backtests.status(_run_id(asked))
         except InputError as unknown:  # nothing runs here, or the run is not written down yet
             raise PreventUpdate from unknown
         return record.progress, record.stage
+
+
+def _run_id(asked: Any) -> str:
+    """Return the id of the run that a draft ordered; empty where it ordered none."""
+    return guards.text(asked.get("id")) if isinstance(asked, dict) else ""
 
 
 def _register_result(app: Dash, services: Services) -> None:
@@ -222,7 +227,7 @@ def _register_result(app: Dash, services: Services) -> None:
     )
     def _save(clicks: Any, shown: str | None) -> None:
         guards.clicked(clicks)
-        saved = services.signals.save_run(shown or "")
+        saved = services.signals.save_run(guards.text(shown))
         guards.show_toast("Signal saved", f"{saved.definition.name} is enabled.", "success")
         guards.go(href(Route(Page.SIGNAL, signal_id=saved.id)))
 

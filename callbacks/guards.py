@@ -1,4 +1,5 @@
-"""The only readers of Dash's callback context: what was clicked, and what the reader is told about it."""
+"""What comes from a browser, which may be anything, and what the reader is told about it. The only readers of Dash's
+callback context."""
 
 from __future__ import annotations
 
@@ -7,9 +8,10 @@ from typing import Any
 from dash import ctx, set_props
 from dash.exceptions import PreventUpdate
 
-from beton.errors import BetonError
+from beton.errors import BetonError, InputError
 from layouts import ids
 from layouts.parts.notices import ToastKind, toast
+from layouts.routes import Route, parse
 from store.events import Event
 
 
@@ -21,10 +23,10 @@ def fired(*_inputs: Any) -> Event:
             ``n_clicks`` None.
     """
     clicked()
-    target = ctx.triggered_id
+    target: Any = ctx.triggered_id
     if not isinstance(target, dict):
         raise PreventUpdate
-    return Event(target["slice"], target["intent"], target["key"], target["at"])
+    return Event(*(text(target[key]) for key in ("slice", "intent", "key", "at")))
 
 
 def clicked(*_inputs: Any) -> None:
@@ -37,6 +39,29 @@ def pressed(*component_ids: str) -> bool:
     """Whether one of the components is among what triggered the callback, and holds a value: ticks and clicks may
     arrive together."""
     return any(each["value"] and each["prop_id"].rpartition(".")[0] in component_ids for each in ctx.triggered)
+
+
+def text(value: object) -> str:
+    """Return a value as text that can be stored and looked up: empty where it is no text, without lone surrogates."""
+    return value.encode(errors="ignore").decode() if isinstance(value, str) else ""
+
+
+def route(pathname: object, search: object) -> Route:
+    """Return the route of an address."""
+    return parse(text(pathname), text(search))
+
+
+def named(ids_of_state: object) -> list[dict[str, str]]:
+    """Return the ids that a pattern in ``State`` sent along.
+
+    Raises:
+        InputError: they are no ids of ours.
+    """
+    keys = {"slice", "intent", "key", "at"}
+    listed: list[Any] = ids_of_state if isinstance(ids_of_state, list) else [None]
+    if not all(isinstance(each, dict) and keys <= each.keys() for each in listed):
+        raise InputError("The form could not be read: reload the page.")
+    return [{key: text(each[key]) for key in keys} for each in listed]
 
 
 def asked(position: int) -> list[dict[str, str]]:

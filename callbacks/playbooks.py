@@ -15,7 +15,7 @@ from callbacks import guards
 from callbacks.backtest import pending, typed
 from layouts import ids
 from layouts.playbook import field_errors, playbook, reach_words, rows, sentence
-from layouts.routes import Page, Route, parse
+from layouts.routes import Page, Route
 from store import SLICES
 from store.codec import decode, encode
 from store.playbook import PlaybookDraft, reduce, with_signal, with_values
@@ -64,11 +64,11 @@ def register(app: Dash, services: Services) -> None:
     )
     def _write(clicks: Any, values: Any, fields: Any, buttons: Any, raw: Any, *address: Any) -> tuple[Any, Any]:
         kept = decode(SLICES["playbook"], raw).state
-        route, names, before = parse(*address), _names(services), kept
+        route, names, before = guards.route(*address), _names(services), kept
         if route.page is Page.PLAYBOOK and route.signal_id in names:
             before = with_signal(kept, route.signal_id)  # as the form was drawn
-        pressed = pending(buttons, clicks)
-        after = with_values(before, typed(fields, values))
+        pressed = pending(guards.named(buttons), clicks)
+        after = with_values(before, typed(guards.named(fields), values))
         for event in pressed:
             after = reduce(after, event.intent, event.key)
         if after == kept and not pressed:

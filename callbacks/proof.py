@@ -11,6 +11,7 @@ from dash.exceptions import PreventUpdate
 from beton.errors import BetonError
 from beton.model.examination import CannotExamine
 from beton.services import Services
+from callbacks import guards
 from layouts import ids
 from layouts.parts.still import still
 from layouts.proof import SLOTS, failed, slots
@@ -28,9 +29,10 @@ def register(app: Dash, services: Services) -> None:
         Input(ids.PROOF_AGAIN, "n_clicks"),
     )
     def _fill(signal_id: Any, _clicks: Any) -> tuple[Any, ...]:
-        if not isinstance(signal_id, str):
+        known = guards.text(signal_id)
+        if not known:
             raise PreventUpdate
-        return proof(services, signal_id)
+        return proof(services, known)
 
 
 def proof(services: Services, signal_id: str) -> tuple[Any, ...]:

@@ -12,9 +12,9 @@ from typing import Any
 from dash import Dash, Input, Output, State, html
 
 from beton.services import Services
-from callbacks import backtest, playbooks, runs, settings, signals, units
+from callbacks import backtest, guards, playbooks, runs, settings, signals, units
 from layouts import ids, not_found, shell, upcoming
-from layouts.routes import Page, Route, parse
+from layouts.routes import Page, Route
 from store import SLICES
 from store.codec import decode
 
@@ -64,7 +64,7 @@ def register(app: Dash, services: Services) -> None:
     )
     def _route(pathname: str | None, search: str | None, *raw: object) -> tuple[html.Div, list[Any]]:
         states = {name: decode(SLICES[name], data).state for name, data in zip(SLICES, raw, strict=True)}
-        page = draw(parse(pathname, search), services, states)
+        page = draw(guards.route(pathname, search), services, states)
         return page, shell.workspace(services.workspace.manifest_or_none())
 
 

@@ -83,7 +83,7 @@ def _register_shuffle(app: Dash, services: Services) -> None:
     )
     def _follow(start: Any, cancel: Any, tick: Any, run_id: Any) -> tuple[Any, ...]:
         guards.clicked(start, cancel, tick)
-        run = services.discovery_runs.read(str(run_id))
+        run = services.discovery_runs.read(guards.text(run_id))
         is_current = services.workspace.manifest().version == run.result.snapshot_version
         if guards.pressed(ids.SHUFFLE_CANCEL):
             services.discovery.cancel_shuffle()

@@ -16,7 +16,7 @@ from callbacks import guards
 from layouts import ids
 from layouts.not_found import signal_not_found
 from layouts.parts.still import still
-from layouts.routes import Page, Route, parse
+from layouts.routes import Page, Route
 from layouts.signal_detail import enable_words, signal_detail
 from layouts.signals import LEAVES, Shown, leaves, signals
 from layouts.signals_rows import listed
@@ -100,7 +100,7 @@ def _register_list(app: Dash, services: Services) -> None:
 
 
 def _route_of_list(pathname: str | None, search: str | None) -> Route:
-    route = parse(pathname, search)
+    route = guards.route(pathname, search)
     if route.page is not Page.SIGNALS:  # the address of the next page, while the list is still shown
         raise PreventUpdate
     return route

@@ -11,6 +11,7 @@ from dash.exceptions import PreventUpdate
 from beton.errors import BetonError, InputError
 from beton.model.unit_facts import CarrierQuery
 from beton.services import Services
+from callbacks import guards
 from layouts import ids
 from layouts.account import account_page
 from layouts.not_found import account_not_found, user_not_found
@@ -56,7 +57,10 @@ def register(app: Dash, services: Services) -> None:
     def _rows(asked: Any, signal_id: Any) -> tuple[dict[str, Any], str]:
         if not asked:
             raise PreventUpdate
-        page = services.units.carriers(str(signal_id or ""), carrier_query(asked))
+        try:
+            page = services.units.carriers(guards.text(signal_id), carrier_query(asked))
+        except BetonError as problem:  # a grid without an answer would wait for it and never ask again
+            return {"rowData": [], "rowCount": 0}, str(problem)
         rows = [grid_row(each, page.unit) for each in page.rows]
         return {"rowData": rows, "rowCount": page.matching}, summary_words(page)
 

@@ -12,19 +12,12 @@ from layouts.result_figures import lift_limits
 
 CANNOT_TELL: Final = "Cannot tell"
 
-
-def ratio(each: Estimate) -> float | None:
-    """Return the lift, infinite where only units with the signal converted, None where nothing can be said."""
-    if each.lift is not None:
-        return each.lift
-    table = each.table
-    one_sided = table.converted_with > 0 and table.converted_without == 0 and table.units_without > 0
-    return math.inf if one_sided else None
+_NEARLY_CERTAIN: Final = 1 - 1e-9
 
 
 def lift_words(each: Estimate | None) -> str:
     """Write the lift: ``3.4x``, ``∞``, or that the data cannot tell."""
-    value = None if each is None else ratio(each)
+    value = None if each is None else each.ratio
     return CANNOT_TELL if value is None else format.lift(value)
 
 
@@ -32,7 +25,7 @@ def limits_words(each: Estimate | None) -> str:
     """Write the 95% interval, or why there is no lift to give one for."""
     if each is None:
         return "too few comparable people"
-    return reason(each) if ratio(each) is None else lift_limits(each.interval)
+    return reason(each) if each.ratio is None else lift_limits(each.interval)
 
 
 def reason(each: Estimate) -> str:
@@ -42,6 +35,16 @@ def reason(each: Estimate) -> str:
     if not each.table.units_without:
         return "everybody has the signal"
     return "nobody converted"
+
+
+def below_certain(confidence: float) -> float:
+    """Return a confidence as it may be shown: nothing is certain, though the nearest number may be 1."""
+    return min(confidence, _NEARLY_CERTAIN)
+
+
+def confidence_words(confidence: float) -> str:
+    """Write a confidence."""
+    return format.percent(below_certain(confidence))
 
 
 def arm_words(converted: int, units: int) -> str:
@@ -63,4 +66,4 @@ def period_words(period: Period) -> str:
 def is_clear(each: Estimate) -> bool:
     """Whether the 95% interval leaves out 1, so that chance alone is no likely cause."""
     upper = math.inf if each.interval.upper is None else each.interval.upper
-    return ratio(each) is not None and (each.interval.lower > 1 or upper < 1)
+    return each.ratio is not None and (each.interval.lower > 1 or upper < 1)

@@ -39,8 +39,6 @@ NEXT: Final = (
 NEEDS_RUN: Final = "Needs a discovery run, which compares many candidates"
 MOST_OVERLAPS: Final = 10
 
-_NEARLY_CERTAIN: Final = 1 - 1e-9
-
 _MARKS: Final[dict[Severity, tuple[IconName, str]]] = {
     "clear": ("check", "No concern"),
     "warning": ("alert", "Warning"),
@@ -89,7 +87,7 @@ def evidence_badge(found: Examination) -> list[Any]:
 
 def is_harmful(found: Examination) -> bool:
     """Whether clearly fewer convert with the signal, in the earlier period."""
-    value = estimates.ratio(found.train)
+    value = found.train.ratio
     return value is not None and value < 1 and found.rung.level >= 1
 
 
@@ -114,7 +112,7 @@ def _step(level: int, rung: Rung) -> html.Li:
     current = aria(current="step") if state == "here" else {}
     label, about = (rung.label, STEPS[0]) if level == rung.level == 0 else (LABELS[level], STEPS[level])
     words = [html.Span(label, className="step-label"), html.Span(about, className="proof-note")]
-    dot = html.Span(str(level), className="step-dot")
+    dot = html.Span(str(level), className="rung")
     return html.Li([dot, html.Div(words, className="step-words")], **data(state=state), **current)
 
 
@@ -129,13 +127,13 @@ def key_figures(found: Examination) -> html.Div:
         metric("Held-out lift", estimates.lift_words(found.held_out), _limits(found.held_out)),
         metric("Adjusted lift", estimates.lift_words(found.adjusted), _limits(found.adjusted)),
         metric("Cautious lift", _or_unknown(found.shrunk_lift, format.lift), shrunk),
-        metric("Confidence", _or_unknown(found.confidence, confidence_words), confidence),
+        metric("Confidence", _or_unknown(found.confidence, estimates.confidence_words), confidence),
     )
 
 
 def _limits(each: Estimate | None) -> str:
     words = estimates.limits_words(each)
-    return words if each is None or estimates.ratio(each) is None else f"95% {words}"
+    return words if each is None or each.ratio is None else f"95% {words}"
 
 
 def _or_unknown(value: float | None, write: Any) -> str:
@@ -276,12 +274,7 @@ def _q(value: float) -> str:
 
 
 def _confidence(found: Examination) -> str:
-    return NEEDS_RUN if found.confidence is None else confidence_words(found.confidence)
-
-
-def confidence_words(confidence: float) -> str:
-    """Write a confidence; nothing is certain, though the nearest number may be 1."""
-    return format.percent(min(confidence, _NEARLY_CERTAIN))
+    return NEEDS_RUN if found.confidence is None else estimates.confidence_words(found.confidence)
 
 
 def _shrunk(found: Examination) -> str:

@@ -60,7 +60,7 @@ def forest_axis(rows: Sequence[Comparison]) -> Axis:
     """Return an axis that holds every lift, and the whole intervals of all but segments and months."""
     found = [1.0]
     for row in rows:
-        value, limits = estimates.ratio(row.estimate), row.estimate.interval
+        value, limits = row.estimate.ratio, row.estimate.interval
         if value is None:
             continue
         narrow = row.group in ("period", "adjusted")
@@ -144,7 +144,7 @@ def _forest_row(row: Comparison, axis: Axis, most: int, examination: Examination
 
 
 def _track(estimate: Estimate, axis: Axis, most: int, label: str) -> html.Td:
-    value = estimates.ratio(estimate)
+    value = estimate.ratio
     hover = f"{label}: {estimates.lift_words(estimate)}, {estimates.limits_words(estimate)}. "
     hover += estimates.table_words(estimate.table)
     if value is None:
@@ -264,7 +264,7 @@ def _heat_row(found: HeatMap, at: int) -> html.Tr:
 
 
 def _heat_cell(cell: Estimate | None, label: str, is_chosen: bool) -> html.Td:
-    value = None if cell is None else estimates.ratio(cell)
+    value = None if cell is None else cell.ratio
     if cell is None or value is None:
         why = TOO_FEW if cell is None else estimates.reason(cell)
         shown, below, hover, look = format.MISSING, why, why, data(side="none")

@@ -173,7 +173,7 @@ def _revenue(evidence: Evidence, reading: Reading) -> dict[str, Any]:
     return found | {
         "arr": f"{format.money(projection.annual_arr, currency, signed=True)} / year",
         "arr-range": f"95% {format.interval(low, high)}, if acted upon",
-        "matches": f"{format.decimal(projection.leads_per_month)} · mean of {used}",
+        "matches": f"{format.decimal(projection.leads_per_month)} / month · mean of {used}",
         "expected": f"{with_signal} / month (vs {at_baseline} at baseline)",
         "difference": f"{format.points(projection.rate_difference)} · {projection.rate_difference_source}",
     }
@@ -292,18 +292,21 @@ def comparison(at: Placed) -> html.Section:
 
 
 def revenue(at: Placed) -> html.Section:
-    """Return the projection with every factor of the product."""
-    inside = html.Dl(
-        [
-            at.fact("Monthly matches", "matches"),
-            at.fact("Expected conversions", "expected"),
-            at.fact("Rate difference", "difference"),
-            at.fact("ACV", "acv"),
-        ],
-        className="facts",
-    )
-    total = html.Div([at.text("arr", "total-value"), at.text("arr-range", "total-note")], className="total")
-    return card("Revenue projection", [inside, total])
+    """Return the projection with every factor of the product, in the words of PRD 5.5."""
+    factors = [
+        at.fact("Monthly matches", "matches"),
+        at.fact("Expected conversions", "expected"),
+        at.fact("Rate difference", "difference"),
+        at.fact("ACV", "acv"),
+    ]
+    return revenue_card(at, factors, "Incremental ARR")
+
+
+def revenue_card(at: Placed, factors: list[html.Div], total_name: str) -> html.Section:
+    """Return the factors of a projection above their product."""
+    name = html.Span(total_name, className="total-name")
+    total = html.Div([name, at.text("arr", "total-value"), at.text("arr-range", "total-note")], className="total")
+    return card("Revenue projection", [html.Dl(factors, className="facts"), total])
 
 
 def lift_card(at: Placed) -> html.Section:

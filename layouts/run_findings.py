@@ -27,7 +27,8 @@ HEADER: Final = (
     "With it",
 )
 NOTE: Final = (
-    "Lifts with their 95% intervals. Learnt: in the period of discovery. Later cohorts: people discovery never saw. "
+    "Lifts with their 95% intervals. Learnt: in the period of discovery. Later cohorts: people whose outcomes had no "
+    "part in choosing what is listed. "
     "Adjusted: among people alike in activity, signup quarter and account size. Shrunk: what is left after the luck of "
     "being picked; confidence is that its direction is right. q: the share of false discoveries up to this one; below "
     "it, the chance that luck alone would show as much anywhere in the run (Westfall-Young)."
@@ -58,7 +59,7 @@ def _row(each: Finding, address: str | None) -> list[Any]:
         _estimate(each.held_out),
         _estimate(each.adjusted),
         _two_lines(format.lift(each.shrunk_lift), lift_limits(each.shrunk_interval)),
-        format.percent(each.confidence),
+        estimates.confidence_words(each.confidence),
         _two_lines(format.p_value(each.q_value), "" if each.fwer_p is None else format.p_value(each.fwer_p)),
         format.count(units),
     ]
@@ -83,7 +84,7 @@ def _rung(rung: Rung) -> html.Span:
 
 def _estimate(each: Estimate | None) -> html.Div:
     """Return a lift above its interval, or that the data cannot tell, above the reason."""
-    is_known = each is not None and estimates.ratio(each) is not None
+    is_known = each is not None and each.ratio is not None
     return _two_lines(estimates.lift_words(each), estimates.limits_words(each), "" if is_known else "estimate-reason")
 
 

@@ -27,7 +27,7 @@ from layouts.result_view import (
     leaves,
     missing_words,
     months_card,
-    revenue,
+    revenue_card,
     statistics,
     statistics_facts,
 )
@@ -144,7 +144,7 @@ def _proof(signal_id: str, report: Report, min_lift: float, who: html.Section) -
         _slot(ids.PROOF_FIGURES),
         who,
         _slot(ids.PROOF_DOUBTS),
-        columns(revenue(at), funnel_card(at)),
+        columns(_revenue(at, report), funnel_card(at)),
         columns(_history(report), months_card(at)),
         _small_print(at),
     ]
@@ -162,6 +162,22 @@ def _arms(at: Placed) -> html.Div:
         return html.Div([html.H3(title, className="arm-title"), html.Dl(rows, className="facts")], className="arm")
 
     return html.Div([arm("With signal", "with"), arm("Without signal", "without")], className="arms")
+
+
+def _revenue(at: Placed, report: Report) -> html.Section:
+    """Return the projection in the words of PRD 5.4; its conversions are those that the others would not have made."""
+    projection = report.reading.projection
+    extra = None if projection is None else projection.extra_conversions_per_month
+    more = format.MISSING if extra is None else f"{format.decimal(extra)} / month"
+    who = "Accounts" if report.evidence.cohort.unit == "account" else "Users"
+    factors = [
+        at.fact(f"{who} matching this signal", "matches"),
+        at.fact("Expected conversions", "expected"),
+        at.fact("Rate difference", "difference"),
+        html.Div([html.Dt("Expected additional conversions"), html.Dd(more)], className="fact"),
+        at.fact("Your average ACV", "acv"),
+    ]
+    return revenue_card(at, factors, "Projected annual impact")
 
 
 def _history(report: Report) -> html.Section:

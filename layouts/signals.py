@@ -17,7 +17,7 @@ from layouts.parts.buttons import button, button_row, link_button
 from layouts.parts.cards import card, page
 from layouts.parts.figures import graph
 from layouts.parts.forms import as_options, select, text_input
-from layouts.parts.grids import OPENS_ON_CLICK, grid
+from layouts.parts.grids import OPENS, grid
 from layouts.parts.notices import empty_state
 from layouts.parts.tables import table, table_rows
 from layouts.result_figures import lift_limits
@@ -38,7 +38,7 @@ FOREST_NOTE: Final = (
 )
 FOREST_HEADER: Final = ("Signal", "Lift", "95% CI", "With signal", "Evidence")
 LISTENERS: Final = {
-    **OPENS_ON_CLICK,
+    **OPENS,
     "firstDataRendered": ["fitSignals(params)"],
     "gridSizeChanged": ["fitSignals(params)"],
 }
@@ -126,7 +126,7 @@ def leaves(shown: Shown) -> Values:
         forest_figure(rows, shown.settings.min_lift),
         {"height": f"{forest_height_px(len(rows))}px"},
         not rows,
-        table_rows(_numbers(kept)),
+        table_rows(FOREST_HEADER, _numbers(kept)),
     )
     return dict(zip(LEAVES, values, strict=True))
 

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from beton.services.signals import SignalReport
 
 NO_SOURCE: Final = "Imported files"  # what a definition that names no source was measured on
-CANNOT_TELL: Final = "Cannot tell"
-MOST_CONFIDENT: Final = 1 - 1e-9  # a share so near 1 is rounded to it, but nothing is certain
 
 COLUMNS: Final = [
     column("name", "Signal", "link", minWidth=110, flex=3, wrapText=True, autoHeight=True),
@@ -96,7 +94,7 @@ def status_of(each: Listed) -> str:
 
 def evidence_words(each: Listed) -> str:
     """Return the level of evidence with its name."""
-    return CANNOT_TELL if each.known is None else f"{each.known.rung.level} {each.known.rung.label}"
+    return estimates.CANNOT_TELL if each.known is None else f"{each.known.rung.level} {each.known.rung.label}"
 
 
 def address_of(each: Listed) -> str:
@@ -130,7 +128,7 @@ def _backtest_cells(each: Listed) -> dict[str, Any]:
     report, measured, lift = each.report.report, each.report.measured, each.report.lift
     if report is None or measured is None:
         problem = each.report.problem if report is None else report.reading.verdict.reason
-        return {f"{name}_why": problem or CANNOT_TELL for name in ("lift", "units", "leads", "arr")}
+        return {f"{name}_why": problem or estimates.CANNOT_TELL for name in ("lift", "units", "leads", "arr")}
     projection = report.reading.projection
     table = measured.table
     whole = f"{estimates.table_words(table)}. {_shrunk_words(each.known)}".strip()
@@ -156,11 +154,11 @@ def _shrunk_words(known: Brief | None) -> str:
 def _examined_cells(each: Listed) -> dict[str, Any]:
     known = each.known
     if known is None:
-        reason = getattr(each.brief, "reason", CANNOT_TELL)
+        reason = getattr(each.brief, "reason", estimates.CANNOT_TELL)
         return {f"{name}_why": reason for name in ("confidence", "evidence", "held_out")}
     why = "" if known.confidence is not None else "Known for signals that a discovery run on this data tested"
     return {
-        "confidence": None if known.confidence is None else min(known.confidence, MOST_CONFIDENT),
+        "confidence": None if known.confidence is None else estimates.below_certain(known.confidence),
         "confidence_why": why,
         "evidence": known.rung.level,
         "evidence_line": known.rung.label,
@@ -170,7 +168,7 @@ def _examined_cells(each: Listed) -> dict[str, Any]:
 
 
 def _held_out_cells(each: Estimate) -> dict[str, Any]:
-    if estimates.ratio(each) is None:
+    if each.ratio is None:
         return {"held_out_why": f"Later cohorts cannot tell: {estimates.reason(each)}"}
     return {
         "held_out": each.lift,

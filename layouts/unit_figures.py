@@ -90,6 +90,7 @@ def _dots(days: Sequence[DayCount], at: dict[str, int]) -> dict[str, Any]:
         "marker": {"size": [min(6 + 2.5 * math.log2(each.times), 20) for each in days], "opacity": 0.85},
         "text": [f"{escape(each.event)}<br>day {each.day}: {format.plural(each.times, 'time')}" for each in days],
         "hovertemplate": "%{text}<extra></extra>",
+        "cliponaxis": False,
     }
 
 

@@ -13,7 +13,7 @@ from layouts import format, ids
 from layouts.parts.attributes import aria
 from layouts.parts.cards import card
 from layouts.parts.forms import select, text_input
-from layouts.parts.grids import OPENS_ON_CLICK, column, endless_grid
+from layouts.parts.grids import OPENS, column, endless_grid
 from layouts.routes import Page, Route, href
 
 HEIGHT_PX: Final = 484  # ten rows and the header
@@ -46,7 +46,7 @@ def who_has_it(signal_id: str, unit: Unit = "user", traits: Sequence[str] = ()) 
         ids.CARRIERS_GRID,
         "Who carries the signal",
         _columns(unit, traits),
-        listeners={**OPENS_ON_CLICK, **FITS},
+        listeners={**OPENS, **FITS},
         height_px=HEIGHT_PX,
     )
     summary = html.P(id=ids.CARRIERS_SUMMARY, className="summary", role="status")
@@ -71,10 +71,10 @@ def _columns(unit: Unit, traits: Sequence[str]) -> list[dict[str, Any]]:
         ),
         column("company", "Company" if is_user else "Name", minWidth=120, flex=2, tooltipField="company"),
         *([column(traits[0], shown, minWidth=120, tooltipField=traits[0])] if is_user and traits else []),
-        column("matched_at", "First matched", minWidth=130, maxWidth=136, sort="desc", sortingOrder=["desc", "asc"]),
-        column("day", "Day", minWidth=72, maxWidth=84, type="rightAligned"),
+        column("matched_at", "First matched", minWidth=146, maxWidth=150, sort="desc", sortingOrder=["desc", "asc"]),
+        column("day", "Day", minWidth=66, maxWidth=80, type="rightAligned"),
         column("outcome", "Converted", minWidth=104, maxWidth=116),
-        column("standing", "In the proof", minWidth=140, flex=2, tooltipField="standing"),
+        column("standing", "In the proof", minWidth=130, flex=2, tooltipField="standing"),
     ]
 
 

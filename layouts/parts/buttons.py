@@ -10,7 +10,7 @@ from layouts import ids
 from layouts.parts.attributes import aria
 from layouts.parts.icons import IconName, icon
 
-Kind = Literal["primary", "secondary", "ghost", "danger"]
+Kind = Literal["primary", "secondary", "ghost"]
 
 
 def button(

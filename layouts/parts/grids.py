@@ -19,8 +19,7 @@ Row = Mapping[str, Any]
 
 # AG Grid events with the calls of named functions that answer them.
 Listeners = Mapping[str, Sequence[str]]
-OPENS_ON_DOUBLE_CLICK: Listeners = {"cellKeyDown": ["openRow(params)"], "rowDoubleClicked": ["openRow(params)"]}
-OPENS_ON_CLICK: Listeners = {"cellKeyDown": ["openRow(params)"], "rowClicked": ["openRow(params)"]}
+OPENS: Listeners = {"cellKeyDown": ["openRow(params)"], "rowClicked": ["openRow(params)"]}
 
 _NUMBERS = {"integer", "decimal", "percent", "points", "lift", "p", "money"}
 _CELLS = {"link": "SignalLink", "status": "StatusPill", "rung": "Rung"}
@@ -52,14 +51,14 @@ def grid(
     columns: Sequence[dict[str, Any]],
     rows: Sequence[Row],
     *,
-    listeners: Listeners = OPENS_ON_DOUBLE_CLICK,
+    listeners: Listeners = OPENS,
     currency: str = "USD",
     height_px: int | None = None,
 ) -> html.Div:
     """Return a grid; update ``rowData`` of ``id``.
 
-    Each row has an ``id``, so that selection survives an update. It may carry ``href``: Enter opens it, as does what
-    ``listeners`` say, and ``link`` columns show it. Without ``height_px`` the grid is as tall as its rows.
+    Each row has an ``id``, so that selection survives an update. It may carry ``href``: a click and Enter open it, and
+    ``link`` columns show it. Without ``height_px`` the grid is as tall as its rows.
     """
     drawn = dag.AgGrid(
         id=id,
@@ -85,7 +84,7 @@ def endless_grid(
     label: str,
     columns: Sequence[dict[str, Any]],
     *,
-    listeners: Listeners = OPENS_ON_CLICK,
+    listeners: Listeners = OPENS,
     height_px: int,
 ) -> html.Div:
     """Return a grid that asks for its rows while it is scrolled, sorted or filtered, and keeps at most 500 of them.

@@ -25,7 +25,6 @@ IconName = Literal[
     "back",
     "forward",
     "plus",
-    "trash",
     "check",
     "alert",
     "info",

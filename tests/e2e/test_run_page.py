@@ -108,6 +108,8 @@ def test_nothing_is_wider_than_the_window(
         page.goto(f"{runs_url}{path}")
         expect(page.locator(".page h1")).to_be_visible()
         assert page.evaluate("document.documentElement.scrollWidth") <= width
+        for table in page.locator(".table-scroll:visible").all():
+            assert table.evaluate("scrolled => scrolled.scrollWidth <= scrolled.clientWidth"), table.inner_text()[:80]
 
 
 def test_an_unknown_run_says_so(page: Page, runs_url: str) -> None:

@@ -91,7 +91,10 @@ def test_the_page_fits_a_phone_and_its_actions_stay_in_reach(page: Page, demo_ur
     row = page.locator(".forest-table tbody tr:has(.forest-track)").first
     tops = [row.locator(part).bounding_box() for part in ("th", ".forest-track", ".forest-arm >> nth=0")]
     assert [box["y"] for box in tops if box] == sorted(box["y"] for box in tops if box)
-    expect(page.get_by_role("button", name="Disable")).to_be_in_viewport()
+    actions = page.locator(".detail-actions").locator("button, a")
+    expect(actions).to_have_text(["Disable", "Add to Rule", "Export Users", "Copy link"])
+    for action in actions.all():
+        expect(action).to_be_in_viewport(ratio=1)
 
 
 def test_the_rule_form_opens_with_the_signal(page: Page, demo_url: str, demo: Services) -> None:

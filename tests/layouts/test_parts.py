@@ -65,6 +65,17 @@ def test_metric_and_table_offer_leaves_to_update() -> None:
     assert len(by_id(tables.table("By month", ["Month", "Rate"], [["Jan", "1%"]], id="t"), "t-body").children) == 1
 
 
+def test_a_wide_table_names_every_figure_so_that_a_phone_can_stack_them() -> None:
+    header = ["Run", "Signals", "Tested", "Seconds", "Data"]
+    drawn = inside(tables.table("Runs", header, [["Monday", 8, 301, 7.0, "a1"]]))
+    named = [getattr(each, "data-label") for each in drawn if isinstance(each, html.Td)]
+    assert named == header[1:]
+    assert any(getattr(each, "className", "") == "b-table stacks" for each in drawn)
+
+    narrow = inside(tables.table("Runs", header[:3], [["Monday", 8, 301]]))
+    assert not any(hasattr(each, "data-label") for each in narrow)
+
+
 def test_a_graph_says_what_it_shows_and_offers_no_way_to_send_data_away() -> None:
     drawn = figures.graph("g", figures.base_figure({"y": [1]}, showlegend=False), "Conversion by month")
     graph = by_id(drawn, "g")
@@ -79,13 +90,13 @@ def test_a_grid_is_given_names_of_functions_and_never_code() -> None:
     assert grid.columnDefs[0]["valueFormatter"] == {"function": "lift(params)"}
     assert grid.columnDefs[0]["cellRenderer"] == "Figure"
     assert grid.columnDefs[1]["cellRenderer"] == "SignalLink"
-    assert grid.eventListeners["rowDoubleClicked"] == ["openRow(params)"]
+    assert grid.eventListeners["rowClicked"] == grid.eventListeners["cellKeyDown"] == ["openRow(params)"]
     assert not hasattr(grid, "dangerously_allow_code")
     assert not getattr(grid, "enableEnterpriseModules", False)
 
 
 def test_icon_only_buttons_have_a_name() -> None:
-    button = buttons.icon_button(ROW, "trash", "Remove condition 2")
+    button = buttons.icon_button(ROW, "close", "Remove condition 2")
     assert getattr(button, "aria-label") == button.title == "Remove condition 2"
 
 

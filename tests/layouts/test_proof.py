@@ -22,14 +22,13 @@ from beton.model.examination import (
 )
 from beton.model.ladder import LABELS, NO_DIFFERENCE, Rung
 from layouts import ids
-from layouts.estimates import CANNOT_TELL
+from layouts.estimates import CANNOT_TELL, confidence_words
 from layouts.proof import (
     MOST_OVERLAPS,
     NEEDS_RUN,
     NEXT,
     SLOTS,
     STEPS,
-    confidence_words,
     doubts_card,
     failed,
     ladder_card,

@@ -96,6 +96,12 @@ def test_a_saved_signal_is_a_link_and_a_forgotten_one_is_told() -> None:
     assert "no longer saved" not in words(run_page(view(result(INVITED)), DEMO))
 
 
+def test_no_finding_is_certain() -> None:
+    said = words(run_page(view(result(finding("invited", confidence=1.0))), DEMO))
+    assert '"> 99.9%"' in said
+    assert '"100.0%"' not in said
+
+
 def test_what_cannot_be_told_has_a_reason_instead_of_a_number() -> None:
     silent = finding("invited", adjusted=None, held_out=estimate(None, Table(0, 0, 5, 100)))
     said = words(run_page(view(result(silent)), DEMO))

@@ -9,7 +9,7 @@ from test_result_view import CASES, HOSTILE, REFUSED, evidence, inside, report, 
 from test_signals_page import saved
 
 from beton.services.signals import SignalReport
-from layouts import ids
+from layouts import format, ids
 from layouts.proof import SLOTS
 from layouts.signal_detail import signal_detail
 
@@ -53,6 +53,18 @@ def test_the_proof_has_its_places_in_the_order_of_the_story_and_waits_in_them() 
     assert [each.to_plotly_json()["props"].get("aria-label") for each in inside(by_id[ids.PROOF_FIGURES])].count(
         "Working out the proof"
     ) == 1
+
+
+def test_the_projection_names_every_factor_and_its_product() -> None:
+    said = texts(signal_detail(SignalReport(saved(), report(evidence()), None), 1.5))
+    projection = report(evidence()).reading.projection
+    assert projection is not None
+
+    for name in ("Users matching this signal", "Expected additional conversions", "Projected annual impact"):
+        assert name in said, name
+    assert said[said.index("Expected additional conversions") + 1] == (
+        f"{format.decimal(projection.extra_conversions_per_month)} / month"
+    )
 
 
 def test_confidence_is_said_by_the_proof_alone() -> None:

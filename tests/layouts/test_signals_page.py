@@ -6,13 +6,13 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from made_runs import estimate
+from made_runs import brief, estimate
 from shell_fakes import DEMO
 from test_discovery_panel import NOON, STATES
 from test_result_view import HARMFUL, HOSTILE, REFUSED, UNBOUNDED, evidence, inside, report, texts
 
-from beton.model.evidence import Interval, Table
-from beton.model.examination import Brief, CannotExamine
+from beton.model.evidence import Table
+from beton.model.examination import CannotExamine
 from beton.model.ladder import LABELS, NO_DIFFERENCE, Rung
 from beton.model.settings import CompanySettings
 from beton.model.signal import SignalDefinition, from_dict
@@ -34,23 +34,6 @@ def definition(name: str = "Onboarded", **changes: Any) -> SignalDefinition:
 
 def saved(name: str = "Onboarded", enabled: bool = True, demo: bool = False, **changes: Any) -> SavedSignal:
     return SavedSignal("sig_001", enabled, demo, 1, definition(name, **changes))
-
-
-def brief(level: int = 3, **changes: Any) -> Brief:
-    made = Brief(
-        definition_hash="0" * 64,
-        train=estimate(3.0),
-        held_out=estimate(2.5, Table(20, 200, 50, 2_000)),
-        held_out_p=0.001,
-        q_value=1e-9,
-        family="301,741 candidates of the discovery run",
-        shrunk_lift=2.6,
-        shrunk_interval=Interval(2.1, 3.3, "empirical Bayes"),
-        confidence=0.987,
-        adjusted=None,
-        rung=Rung(level, LABELS[level], f"Reason of level {level}"),
-    )
-    return replace(made, **changes)
 
 
 def one(signal: SavedSignal, found: Any, **changes: Any) -> Listed:
