@@ -19,7 +19,7 @@ from beton.demo import company, truth
 from beton.demo.signals import PLANTED, SIGNALS, Signal
 from beton.demo.sizes import CompanySize
 from beton.discovery.cohorts import Cohort, cohort, split_at_s
-from beton.discovery.findings import adjusted_lift, climb_of, estimate, held_out_log_p
+from beton.discovery.findings import adjusted_lift, climb_of, of_periods, table_log_p
 from beton.discovery.run import Question
 from beton.discovery.shortlist import Entry
 from beton.model.discovery import DiscoveryResult, DiscoverySettings, Finding
@@ -223,10 +223,10 @@ def level_alone(world: World, signal: Signal) -> int:
     definition = from_dict(signal.document())
     rows, carried = world.rows(int(definition.landmark_days)).cohort, world.carriers(definition)
     train, holdout = (_table(rows, carried, member) for member in (rows.train, rows.holdout))
-    p = math.exp(held_out_log_p(train))
-    entry = Entry((), rows, carried, train, holdout, math.log(max(p, 5e-324)), p, p)
-    held_p = math.exp(held_out_log_p(holdout))
-    return rung(climb_of(entry, estimate(holdout), held_p, adjusted_lift(entry))).level
+    log_p = table_log_p(train)
+    entry = Entry((), rows, carried, train, holdout, log_p, math.exp(log_p), math.exp(log_p))
+    _, later = of_periods(entry)
+    return rung(climb_of(entry, later.estimate, math.exp(later.log_p), adjusted_lift(entry))).level
 
 
 def _table(rows: Cohort, carried: Bools, member: Bools) -> TwoByTwo:

@@ -92,11 +92,6 @@ def _finding(setting: Setting, each: Kept, trained: OfPeriod, later: OfPeriod, h
     )
 
 
-def estimate(table: TwoByTwo) -> Estimate:
-    """Return the lift of a table with its score interval."""
-    return estimates([table])[0]
-
-
 def estimates(tables: Sequence[TwoByTwo]) -> list[Estimate]:
     """Return the lifts of several tables with their score intervals, all at once."""
     cells = np.array([table.cells for table in tables])
@@ -111,7 +106,7 @@ def estimates(tables: Sequence[TwoByTwo]) -> list[Estimate]:
     ]
 
 
-def held_out_log_p(table: TwoByTwo) -> float:
+def table_log_p(table: TwoByTwo) -> float:
     """Natural log of the mid-P of a table; 0 (p = 1) where it compares nothing."""
     return float(log_mid_p(*table.cells))
 
@@ -135,7 +130,7 @@ def of_periods(entry: Entry) -> tuple[OfPeriod, OfPeriod]:
 
 
 def _of_period(entry: Entry, plain: Estimate, table: TwoByTwo, member: Bools) -> OfPeriod:
-    log_p, ratio = held_out_log_p(table), clustered(entry, member)
+    log_p, ratio = table_log_p(table), clustered(entry, member)
     if ratio is None:
         return OfPeriod(plain, log_p)
     wald = math.log(ratio.p_value) if ratio.p_value else -math.inf

@@ -12,7 +12,7 @@ from made_runs import result
 
 from beton.discovery.cohorts import Cohort
 from beton.discovery.families import Counts
-from beton.discovery.findings import CLUSTERED, SCORE, adjusted_lift, held_out_log_p, of_periods, prior_of, priors
+from beton.discovery.findings import CLUSTERED, SCORE, adjusted_lift, of_periods, prior_of, priors, table_log_p
 from beton.discovery.shortlist import Entry, clustered
 from beton.discovery.subject import table_of
 from beton.warehouse.core.frame import Frame
@@ -41,7 +41,7 @@ def test_later_cohorts_confirm_with_accounts_as_the_unit_of_chance() -> None:
     for seed in range(300):
         entry = of_accounts(seed)
         later = of_periods(entry)[1]
-        naive += held_out_log_p(entry.holdout) < math.log(LEVEL)
+        naive += table_log_p(entry.holdout) < math.log(LEVEL)
         confirmed += later.log_p < math.log(LEVEL)
         assert later.estimate.interval.method == CLUSTERED
         assert later.estimate.lift == entry.holdout.lift
@@ -55,7 +55,7 @@ def test_users_of_their_own_accounts_have_score_intervals_and_mid_p() -> None:
 
     for (estimate, log_p), table in zip(of_periods(entry), (entry.train, entry.holdout), strict=True):
         assert estimate.interval.method == SCORE
-        assert log_p == held_out_log_p(table)
+        assert log_p == table_log_p(table)
 
 
 def test_the_adjusted_interval_is_as_much_wider_as_accounts_are_worth() -> None:
