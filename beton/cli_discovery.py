@@ -100,7 +100,7 @@ def job_text(job: JobRecord | None) -> str:
 
 @signals.command("list")
 def list_(as_json: AsJson = False) -> None:
-    """List the saved signals with their evidence on the current data, the strongest first."""
+    """List the saved signals with their evidence on the current data, the best proven first."""
     from beton.model import text
     from beton.services.listing import listing
 

@@ -230,7 +230,7 @@ def _forest(kept: Sequence[Listed], at: Values) -> html.Div:
     drawn = graph(
         ids.SIGNALS_FOREST,
         at[ids.SIGNALS_FOREST, "figure"],
-        "Lift of the listed signals with 95% intervals, strongest first",
+        "Lift of the listed signals with 95% intervals, best proven first",
         height_px=forest_height_px(sum(forest_row(each) is not None for each in kept)),
         as_table=numbers,
     )

@@ -68,19 +68,22 @@ class Listed:
         return self.brief if isinstance(self.brief, Brief) else None
 
     @property
-    def strength(self) -> float:
-        """What the list is ordered by: the shrunk lift, or the lift where no run gives a shrunk one, or -1."""
+    def rank(self) -> tuple[int, float]:
+        """What the list is ordered by: the level of evidence, then the shrunk lift, or the lift where no run gives one.
+
+        -1 for what is unknown: a large lift that did not hold must not stand above a proven one.
+        """
         shrunk = None if self.known is None else self.known.shrunk_lift
         lift = self.report.lift if shrunk is None else shrunk
-        return -1.0 if lift is None else lift
+        return -1 if self.known is None else self.known.rung.level, -1.0 if lift is None else lift
 
 
 def listing(services: Services) -> list[Listed]:
-    """Return every saved signal, the strongest first."""
+    """Return every saved signal, the best proven first, among them the strongest."""
     settings = services.settings.read()
     pairs = [(report, _brief(services, report)) for report in services.signals.reports()]
     made = [Listed(report, brief, _misses(report, brief, settings)) for report, brief in pairs]
-    return sorted(made, key=lambda one: one.strength, reverse=True)
+    return sorted(made, key=lambda one: one.rank, reverse=True)
 
 
 def _brief(services: Services, report: SignalReport) -> Brief | CannotExamine:

@@ -1,4 +1,4 @@
-"""The list of signals: the strongest first, thresholds for what discovery found, and the export of it all."""
+"""The list of signals: the best proven first, thresholds for what discovery found, and the export of it all."""
 
 from __future__ import annotations
 
@@ -57,10 +57,12 @@ def listed(services: Services, **answers: Brief | CannotExamine | Exception) -> 
     return listing(replace(services, examinations=Examiner(answers)))  # type: ignore[arg-type]
 
 
-def test_the_strongest_comes_first_and_what_cannot_be_told_last(services: Services) -> None:
+def test_the_best_proven_comes_first_then_the_strongest_and_what_cannot_be_told_last(services: Services) -> None:
     found(services, ("Docs", "docs_visited"), ("Pricing", "pricing_viewed"), ("Gone", "never_seen"))
     answers = {"Docs": brief(shrunk_lift=2.0), "Pricing": brief(shrunk_lift=3.0), "Gone": CannotExamine("no event")}
     assert [each.report.signal.definition.name for each in listed(services, **answers)] == ["Pricing", "Docs", "Gone"]
+    proven = answers | {"Pricing": brief(level=1, shrunk_lift=3.0)}
+    assert [each.report.signal.definition.name for each in listed(services, **proven)] == ["Docs", "Pricing", "Gone"]
     unshrunk = answers | {"Docs": brief(shrunk_lift=None)}
     assert [each.report.signal.definition.name for each in listed(services, **unshrunk)] == ["Pricing", "Docs", "Gone"]
 
