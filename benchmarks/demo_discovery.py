@@ -24,6 +24,7 @@ from beton.model.signal import DAY_S
 from beton.services.measurement import GAP_DAYS
 from beton.stats.multiplicity import benjamini_hochberg
 from beton.warehouse.compile import seconds
+from beton.warehouse.core.arrays import open_core
 from beton.warehouse.landmark import Clock
 from beton.warehouse.reader import Warehouse
 
@@ -141,23 +142,37 @@ def _statement(asked: Asked) -> str:
         GROUP BY c.train, c.converted"""
 
 
-def two_million(workspace: Path, threads: int) -> list[Rate]:
-    """Time the engine on a finer grid, from events to q-values, in a process of its own."""
-    (tested, parts), peak_mb = alone(_finer_grid, workspace, threads)
-    load, task = load_average(), "2 million candidates of the demo"
+def two_million(
+    workspace: Path, threads: int, size: str = "2.8m", scaled: tuple[int, Path] | None = None
+) -> list[Rate]:
+    """Time the engine on a finer grid, from events to q-values, in a process of its own.
+
+    ``scaled``: how many times the demo, and the folder of those arrays.
+    """
+    (tested, parts), peak_mb = alone(_finer_grid, workspace, threads, scaled)
+    load, task = load_average(), f"2 million candidates, {size} events"
     whole = [
         tuple(sum(column) for column in zip(*one_run, strict=True)) for one_run in zip(*parts.values(), strict=True)
     ]
     rate = replace(made(task, "engine, cohorts to q-values", tested, whole, load), peak_mb=peak_mb)
     return [
-        within(rate, "2 million candidates at 2.8m"),
+        within(rate, f"2 million candidates at {size}"),
         *(made(task, f"– {part}", None, runs, load) for part, runs in parts.items()),
     ]
 
 
-def _finer_grid(workspace: Path, threads: int) -> tuple[int, dict[str, list[tuple[float, float]]]]:
-    """Return the candidates tested, and (seconds, processor seconds) of each part of each run after the first."""
+def _finer_grid(
+    workspace: Path, threads: int, scaled: tuple[int, Path] | None
+) -> tuple[int, dict[str, list[tuple[float, float]]]]:
+    """Return the candidates tested, and (seconds, processor seconds) of each part of each run after the first.
+
+    With as many times the units needed as there are units, the candidates are those of the demo.
+    """
     asked = question(workspace, TWO_MILLION)
+    if scaled is not None:
+        copies, folder = scaled
+        settings = replace(TWO_MILLION, min_units=copies * TWO_MILLION.min_units)
+        asked = replace(asked, core=open_core(folder), settings=settings)
     parts: dict[str, list[tuple[float, float]]] = {}
     tested = 0
     for number in range(RUNS + 1):

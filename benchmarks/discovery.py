@@ -13,7 +13,18 @@ from typing import Any, Final
 
 import numpy as np
 
-from benchmarks import core_tier, cost_curves, datasets, demo_discovery, foreign, pairs, relevance, thresholds, triples
+from benchmarks import (
+    core_tier,
+    cost_curves,
+    datasets,
+    demo_discovery,
+    foreign,
+    pairs,
+    relevance,
+    scale,
+    thresholds,
+    triples,
+)
 from benchmarks.matrices import World, world
 from benchmarks.rates import Rate, alone, as_json, as_text, best_of, compared, elapsed_s, made, within
 from benchmarks.report import load_average, machine
@@ -75,7 +86,7 @@ def _arguments(given: list[str]) -> argparse.Namespace:
     parser.add_argument("--skip-curves", action="store_true", help="leave out the cost curves")
     parser.add_argument("--picture", type=Path, metavar="FILE", help="draw the cost curves there (PNG, by Chromium)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
-    parser.add_argument("--dir", type=Path, help="where the data are built and removed again (1 GB); default: TMPDIR")
+    parser.add_argument("--dir", type=Path, help="where the data are built and removed again (3 GB); default: TMPDIR")
     arguments = parser.parse_args(given)
     if arguments.skip_foreign:
         arguments.environments = None
@@ -98,9 +109,11 @@ def _all_rates(root: Path, arguments: argparse.Namespace) -> Iterator[Rate]:
     dataset = datasets.build("2.8m", root)
     yield from demo_discovery.grid_rates(dataset.workspace)
     yield from thresholds.rates(dataset.workspace, arguments.environments, THREADS)
-    yield from demo_discovery.two_million(dataset.workspace, THREADS)
+    yield from demo_discovery.two_million(dataset.workspace, THREADS, "2.8m")
     yield from demo_discovery.whole_run(dataset.workspace)
     yield from core_tier.rates(dataset, root)
+    _say("Enlarging the demo company")
+    yield from scale.rates(dataset.workspace, root, THREADS)
     if not arguments.skip_browser:
         from benchmarks.browser import click_to_list
 

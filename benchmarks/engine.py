@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from benchmarks.questions import OUTCOME, Question
 from beton.warehouse.compile import Catalogue, written
+from beton.warehouse.core.arrays import Core
 from beton.warehouse.core.count import count_core
 from beton.warehouse.core.frame import Frame, frame
 from beton.warehouse.core.match import warm
@@ -41,8 +42,8 @@ class Engine:
 class CoreEngine:
     """Answers questions from the arrays beside a snapshot, as ``beton.services.backtests`` does where it can."""
 
-    def __init__(self, warehouse: Warehouse) -> None:
-        self._core, self._manifest = warehouse.core(), warehouse.manifest()
+    def __init__(self, warehouse: Warehouse, core: Core | None = None) -> None:
+        self._core, self._manifest = core or warehouse.core(), warehouse.manifest()
         warm(self._core)
         with warehouse.connection() as connection:
             self._excluded = excluded_units(connection, excluded_sql("user"))

@@ -7,18 +7,51 @@ discovery nor the core tier reads anything but these arrays.
 from __future__ import annotations
 
 import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from beton.warehouse.core.arrays import INDEX_FILE, UNIT_ARRAYS, Core, open_core
+from benchmarks import demo_discovery
+from benchmarks.engine import CoreEngine
+from benchmarks.questions import QUESTIONS
+from benchmarks.rates import Rate, best_of, within
+from beton.stats.proportions import TwoByTwo
+from beton.warehouse.core.arrays import CORE_FOLDER, INDEX_FILE, UNIT_ARRAYS, Core, open_core
+from beton.warehouse.reader import Warehouse
 
 Array = NDArray[Any]
 
+COPIES: Final = {"20m": 7, "100m": 35}
+RUNS: Final = 10
+
 # Arrays of users and companies that hold keys of companies.
 _COMPANY_KEYS: Final = "company_key"
+
+
+def rates(workspace: Path, root: Path, threads: int) -> Iterator[Rate]:
+    """Time discovery of two million candidates and both questions at each size; tables are so many times the demo's."""
+    (folder,) = sorted((workspace / "warehouse" / "snap").glob(f"*/{CORE_FOLDER}"))
+    for size, copies in COPIES.items():
+        into = root / size
+        core = enlarged(folder, into, copies)
+        yield from demo_discovery.two_million(workspace, threads, size, (copies, into))
+        yield from _backtests(Warehouse(workspace), core, size, copies)
+        del core
+        shutil.rmtree(into)
+
+
+def _backtests(warehouse: Warehouse, core: Core, size: str, copies: int) -> Iterator[Rate]:
+    engine, small = CoreEngine(warehouse, core), CoreEngine(warehouse)
+    for question in QUESTIONS:
+        table = small.counts(question).table
+        assert engine.counts(question).table == TwoByTwo(*(copies * cell for cell in table.cells))
+        (rate,) = best_of({"core": (lambda asked=question: engine.counts(asked), 1, RUNS)}, "")
+        yield within(replace(rate, task=f"backtest, {question.key}, {size} events"), f"core tier at {size}")
 
 
 def enlarged(folder: Path, into: Path, copies: int) -> Core:
