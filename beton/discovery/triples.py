@@ -28,7 +28,7 @@ ShouldStop = Callable[[], bool]
 
 # About ten seconds of two cores.
 MOST_TRIPLES: Final = 3_000_000_000
-_CHUNK_WORDS: Final = 100_000_000
+_CHUNK_WORDS: Final = 10_000_000
 _ROWS: Final = 32
 
 
