@@ -249,7 +249,7 @@ def _finding_row(each: Finding) -> tuple[str, ...]:
         f"{text.lift(each.shrunk_lift)} ({limits(each.shrunk_interval, text.lift)})",
         _lift(each.held_out),
         "–" if each.adjusted is None else _lift(each.adjusted),
-        text.percent(each.confidence),
+        text.confidence(each.confidence),
         text.p_value(each.fwer_p),
         text.count(each.train.table.units_with + each.held_out.table.units_with),
         each.rung.label,

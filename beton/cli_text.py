@@ -226,7 +226,7 @@ def examination_text(found: Examination | CannotExamine) -> str:
     facts = [f"  q {text.p_value(found.q_value)} ({found.family})"]
     if found.shrunk_lift is not None and found.shrunk_interval is not None:
         limits_ = limits(found.shrunk_interval, text.lift)
-        certain = text.percent(found.confidence)
+        certain = text.confidence(found.confidence)
         facts.append(f"  Shrunk lift {text.lift(found.shrunk_lift)} ({limits_}), confidence {certain}")
     if found.e_value is not None:
         facts.append(

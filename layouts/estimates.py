@@ -12,8 +12,6 @@ from layouts.result_figures import lift_limits
 
 CANNOT_TELL: Final = "Cannot tell"
 
-_NEARLY_CERTAIN: Final = 1 - 1e-9
-
 
 def lift_words(each: Estimate | None) -> str:
     """Write the lift: ``3.4x``, ``∞``, or that the data cannot tell."""
@@ -35,16 +33,6 @@ def reason(each: Estimate) -> str:
     if not each.table.units_without:
         return "everybody has the signal"
     return "nobody converted"
-
-
-def below_certain(confidence: float) -> float:
-    """Return a confidence as it may be shown: nothing is certain, though the nearest number may be 1."""
-    return min(confidence, _NEARLY_CERTAIN)
-
-
-def confidence_words(confidence: float) -> str:
-    """Write a confidence."""
-    return format.percent(below_certain(confidence))
 
 
 def arm_words(converted: int, units: int) -> str:

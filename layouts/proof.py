@@ -127,7 +127,7 @@ def key_figures(found: Examination) -> html.Div:
         metric("Held-out lift", estimates.lift_words(found.held_out), _limits(found.held_out)),
         metric("Adjusted lift", estimates.lift_words(found.adjusted), _limits(found.adjusted)),
         metric("Cautious lift", _or_unknown(found.shrunk_lift, format.lift), shrunk),
-        metric("Confidence", _or_unknown(found.confidence, estimates.confidence_words), confidence),
+        metric("Confidence", _or_unknown(found.confidence, format.confidence), confidence),
     )
 
 
@@ -274,7 +274,7 @@ def _q(value: float) -> str:
 
 
 def _confidence(found: Examination) -> str:
-    return NEEDS_RUN if found.confidence is None else estimates.confidence_words(found.confidence)
+    return NEEDS_RUN if found.confidence is None else format.confidence(found.confidence)
 
 
 def _shrunk(found: Examination) -> str:

@@ -59,7 +59,7 @@ def _row(each: Finding, address: str | None) -> list[Any]:
         _estimate(each.held_out),
         _estimate(each.adjusted),
         _two_lines(format.lift(each.shrunk_lift), lift_limits(each.shrunk_interval)),
-        estimates.confidence_words(each.confidence),
+        format.confidence(each.confidence),
         _two_lines(format.p_value(each.q_value), "" if each.fwer_p is None else format.p_value(each.fwer_p)),
         format.count(units),
     ]

@@ -33,8 +33,9 @@ if TYPE_CHECKING:
 
 TITLE: Final = "Discovered Signals"
 FOREST_NOTE: Final = (
-    "95% intervals on a logarithmic axis, in the order of the list: by the lift that is left after allowing for having "
-    "been picked from many. Solid line: no difference. Dotted: your minimum lift. Red: fewer convert with the signal."
+    "95% intervals on a logarithmic axis, in the order of the list: the best proven first, then by the lift that is "
+    "left after allowing for having been picked from many. Solid line: no difference. Dotted: your minimum lift. Red: "
+    "fewer convert with the signal."
 )
 FOREST_HEADER: Final = ("Signal", "Lift", "95% CI", "With signal", "Evidence")
 LISTENERS: Final = {

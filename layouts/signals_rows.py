@@ -158,7 +158,7 @@ def _examined_cells(each: Listed) -> dict[str, Any]:
         return {f"{name}_why": reason for name in ("confidence", "evidence", "held_out")}
     why = "" if known.confidence is not None else "Known for signals that a discovery run on this data tested"
     return {
-        "confidence": None if known.confidence is None else estimates.below_certain(known.confidence),
+        "confidence": None if known.confidence is None else format.below_certain(known.confidence),
         "confidence_why": why,
         "evidence": known.rung.level,
         "evidence_line": known.rung.label,

@@ -17,6 +17,8 @@ INFINITY = "∞"
 _SYMBOLS = {"USD": "$", "EUR": "€", "GBP": "£", "JPY": "¥"}
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
+_NEARLY_CERTAIN = 1 - 1e-9
+
 Number = int | float
 
 
@@ -47,6 +49,16 @@ def percent(rate: float | None, digits: int = 1) -> str:
     if rate is not None and 1 - 0.5 * 10 ** -(digits + 2) < rate < 1:
         return f"> {100 - 10**-digits:.{digits}f}%"
     return _signed(rate, lambda size: f"{100 * size:,.{digits}f}%")
+
+
+def below_certain(rate: float) -> float:
+    """Return a confidence as it may be shown: nothing is certain, though the nearest number may be 1."""
+    return min(rate, _NEARLY_CERTAIN)
+
+
+def confidence(rate: float | None) -> str:
+    """Return a confidence in [0, 1] as percent: ``98.8%``, at most ``> 99.9%``."""
+    return percent(None if rate is None else below_certain(rate))
 
 
 def points(difference: float | None, digits: int = 1) -> str:

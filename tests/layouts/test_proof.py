@@ -21,8 +21,8 @@ from beton.model.examination import (
     Overlap,
 )
 from beton.model.ladder import LABELS, NO_DIFFERENCE, Rung
-from layouts import ids
-from layouts.estimates import CANNOT_TELL, confidence_words
+from layouts import format, ids
+from layouts.estimates import CANNOT_TELL
 from layouts.proof import (
     MOST_OVERLAPS,
     NEEDS_RUN,
@@ -234,7 +234,7 @@ def test_a_harmful_signal_says_so_unless_it_may_be_chance(lift: float, level: in
 
 
 def test_nothing_is_certain() -> None:
-    assert (confidence_words(1.0), confidence_words(0.9876)) == ("> 99.9%", "98.8%")
+    assert (format.confidence(1.0), format.confidence(0.9876)) == ("> 99.9%", "98.8%")
 
 
 def test_doubts_come_with_their_marks_warnings_first() -> None:
