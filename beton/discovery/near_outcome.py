@@ -37,8 +37,8 @@ def near_outcome(core: Core, rows: Frame, split_s: int) -> tuple[NearOutcome, ..
         converters, close = int(before.sum()), int(near.sum())
         if converters >= MIN_CONVERTERS and close >= NEAR_SHARE * converters:
             sentence = (
-                f"{close:,} of {converters:,} converters of the earlier period who did {event} before the outcome "
-                f"first did it in the {NEAR_DAYS} days before: it comes with the decision rather than ahead of it"
+                f"{close:,} of {converters:,} converters of the earlier period who did {event} by the day after the "
+                f"outcome first did it from {NEAR_DAYS} days before it on: it comes with the decision, not ahead of it"
             )
             found.append(NearOutcome(event, converters, close, sentence))
     return tuple(found)
