@@ -291,10 +291,7 @@ def _new_found(pairs: int) -> _Found:
 def _test_chunk(inputs: _Inputs, memory: Memory, found: _Found, chunk: range) -> tuple[int, Pairs]:
     """Return how many pairs of some rows are tested, and those with ln p at or below the limit; ``found`` is used."""
     tested, noted = _test_rows(inputs, (chunk.start, chunk.stop), found)
-    kept = _within_limit(inputs, memory, noted, found)
-    order = np.argsort(found.row[:kept], kind="stable")
-    first = found.row[order] + np.int32(chunk.start)
-    return int(tested), Pairs(first, found.partner[order], found.counts[order], found.log_p[order])
+    return int(tested), Pairs(*_within_limit(inputs, memory, (chunk.start, chunk.stop), noted, found))
 
 
 @njit(cache=True, nogil=True)
@@ -333,16 +330,25 @@ def _test_rows(sweep: Any, chunk: Any, found: Any) -> Any:
 
 
 @njit(cache=True, nogil=True)
-def _within_limit(sweep: Any, memory: Any, noted: Any, found: Any) -> Any:
-    """Give the noted pairs their p-values and move those within the limit to the front; return how many they are."""
-    kept = 0
+def _within_limit(sweep: Any, memory: Any, chunk: Any, noted: Any, found: Any) -> Any:
+    """Return the fields of ``Pairs`` for the noted pairs within the limit, by row; a row's come by partner already."""
+    begin, end = chunk
+    place = np.zeros(end - begin + 1, dtype=np.int64)
     for at in range(noted):
-        a, b = np.int64(found.counts[at, 0]), np.int64(found.counts[at, 1])
-        n1 = a + b
+        a = np.int64(found.counts[at, 0])
+        n1 = a + found.counts[at, 1]
         log_p = remembered_log_mid_p(a, n1, sweep.units, sweep.converted, sweep.log_factorial, memory)
-        found.row[kept] = found.row[at]
-        found.partner[kept] = found.partner[at]
-        found.counts[kept, 0], found.counts[kept, 1] = a, b
-        found.log_p[kept] = log_p
-        kept += log_p <= sweep.log_p_limit
-    return kept
+        found.log_p[at] = log_p
+        place[found.row[at] + 1] += log_p <= sweep.log_p_limit
+    place = np.cumsum(place)
+    kept = place[-1]
+    first, second = np.empty(kept, dtype=np.int32), np.empty(kept, dtype=np.int32)
+    counts, ln_p = np.empty((kept, 2), dtype=np.int32), np.empty(kept)
+    for at in range(noted):
+        if found.log_p[at] <= sweep.log_p_limit:
+            row = found.row[at]
+            to = place[row]
+            place[row] += 1
+            first[to], second[to], ln_p[to] = begin + row, found.partner[at], found.log_p[at]
+            counts[to, 0], counts[to, 1] = found.counts[at, 0], found.counts[at, 1]
+    return first, second, counts, ln_p
