@@ -121,11 +121,12 @@ def found_words(run: RunSummary) -> str:
     return f"{found} found of {tested} tested in {format.duration(run.seconds)}"
 
 
-def last_words(run: RunSummary | None, version: str) -> str:
+def last_words(run: RunSummary | None, version: str, now: datetime) -> str:
     """Return when discovery last ran, on which data, and whether snapshot ``version`` is other data."""
     if run is None:
         return "Discovery has not run yet."
-    parts = [f"Last discovery: {format.date_time(run.created_at)}", f"snapshot {run.snapshot_version}"]
+    when = f"{format.ago(run.created_at, now)} ({format.date_time(run.created_at)})"
+    parts = [f"Last discovery: {when}", f"snapshot {run.snapshot_version}"]
     if run.signals is not None:
         parts.append(format.plural(run.signals, "signal"))
     if run.snapshot_version != version:
@@ -155,7 +156,7 @@ def leaves(now: Standing, run: RunSummary | None, version: str) -> Values:
         job is not None and job.cancel_requested,
         address,
         say.state != "done",
-        last_words(run, version),
+        last_words(run, version, now.at),
         address,
         run is None,
         is_open,

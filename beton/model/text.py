@@ -119,6 +119,15 @@ def date_time(moment: datetime | str | None) -> str:
     return f"{date(when)}, {when:%H:%M} {zone}"
 
 
+def ago(moment: datetime, now: datetime) -> str:
+    """Return how long ago a moment was, in whole minutes, hours or days: ``2 hours ago``, at first ``just now``."""
+    seconds = int((now - moment).total_seconds())
+    for size, noun in ((86_400, "day"), (3_600, "hour"), (60, "minute")):
+        if seconds >= size:
+            return f"{plural(seconds // size, noun)} ago"
+    return "just now"
+
+
 def month(moment: Date | datetime | str | None) -> str:
     """Return a calendar month; ``YYYY-MM`` is read too: ``Dec 2024``."""
     if moment is None:

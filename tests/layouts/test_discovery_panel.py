@@ -136,12 +136,14 @@ def test_before_anything_has_run_the_panel_takes_no_room() -> None:
 
 
 def test_the_last_line_names_the_run_and_whether_it_saw_this_data() -> None:
-    line = "Last discovery: 23 Nov 2026, 13:02 UTC · snapshot a3f09c21be77 · 15 signals"
-    assert last_words(RUN, VERSION) == line
-    assert last_words(RUN, "another") == f"{line} · the data has changed since"
-    assert last_words(None, VERSION) == "Discovery has not run yet."
+    now = RUN.created_at + timedelta(hours=2, minutes=59)
+    when = "Last discovery: 2 hours ago (23 Nov 2026, 13:02 UTC)"
+    line = f"{when} · snapshot a3f09c21be77 · 15 signals"
+    assert last_words(RUN, VERSION, now) == line
+    assert last_words(RUN, "another", now) == f"{line} · the data has changed since"
+    assert last_words(None, VERSION, now) == "Discovery has not run yet."
     of_another = replace(RUN, is_readable=False, tested=None, signals=None)
-    assert last_words(of_another, VERSION) == "Last discovery: 23 Nov 2026, 13:02 UTC · snapshot a3f09c21be77"
+    assert last_words(of_another, VERSION, now) == f"{when} · snapshot a3f09c21be77"
     assert "another version" in said(standing(None), of_another).headline
     at = leaves(standing(None), RUN, VERSION)
     assert at[ids.DISCOVERY_LAST_LINK, "href"] == at[ids.DISCOVERY_RESULT, "href"] == f"/runs/{RUN.id}"

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
@@ -117,6 +117,24 @@ def test_dates() -> None:
     assert format.month("2024-12") == format.month(last) == "Dec 2024"
     assert format.date_range("2024-01-01T00:00:00Z", last) == "1 Jan 2024 – 31 Dec 2024"
     assert format.date(None) == format.month(None) == format.date_time(None) == "–"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        (-5, "just now"),
+        (59.9, "just now"),
+        (60, "1 minute ago"),
+        (3_599, "59 minutes ago"),
+        (3_600, "1 hour ago"),
+        (86_399, "23 hours ago"),
+        (86_400, "1 day ago"),
+        (40 * 86_400, "40 days ago"),
+    ],
+)
+def test_how_long_ago(seconds: float, said: str) -> None:
+    now = datetime(2026, 11, 23, 13, 2, tzinfo=UTC)
+    assert format.ago(now - timedelta(seconds=seconds), now) == said
 
 
 def test_durations() -> None:
