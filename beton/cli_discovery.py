@@ -139,9 +139,10 @@ def _signal_row(row: Listed) -> tuple[str, ...]:
 def show(signal: SignalId, as_json: AsJson = False) -> None:
     """Show one saved signal with its proof on the current data, and what may be wrong with it."""
     from beton.cli_text import examination_text, report_json, report_text
+    from beton.services.listing import best_known
 
     services = open_services()
-    each = services.signals.report(signal)
+    each = best_known(services, services.signals.report(signal))
     if each.report is None:
         raise InputError(each.problem or "this signal cannot be measured; backtest it again")
     found = services.examinations.of(each.signal)

@@ -11,7 +11,7 @@ from dash.exceptions import PreventUpdate
 from beton.errors import BetonError
 from beton.model.unit_facts import list_traits
 from beton.services import Services
-from beton.services.listing import listing, listing_csv
+from beton.services.listing import best_known, listing, listing_csv
 from callbacks import guards
 from layouts import ids
 from layouts.not_found import signal_not_found
@@ -33,7 +33,7 @@ def draw_list(route: Route, services: Services, _states: Mapping[str, Any]) -> h
 def draw_detail(route: Route, services: Services, _states: Mapping[str, Any]) -> html.Div:
     """Return the page of one signal, or the 404 page."""
     try:
-        report = services.signals.report(route.signal_id or "")
+        report = best_known(services, services.signals.report(route.signal_id or ""))
     except BetonError:
         return signal_not_found(route.signal_id or "")
     traits = list_traits(services.workspace.manifest_or_none())

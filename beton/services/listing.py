@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from beton.errors import BetonError
 from beton.model.examination import Brief, CannotExamine
 from beton.model.thresholds import missed
 from beton.services.csv_text import csv_text
+from beton.services.reading import with_adjusted
 from beton.services.signals import SignalReport
 
 if TYPE_CHECKING:
@@ -81,9 +82,23 @@ class Listed:
 def listing(services: Services) -> list[Listed]:
     """Return every saved signal, the best proven first, among them the strongest."""
     settings = services.settings.read()
-    pairs = [(report, _brief(services, report)) for report in services.signals.reports()]
-    made = [Listed(report, brief, _misses(report, brief, settings)) for report, brief in pairs]
+    made = []
+    for report in services.signals.reports():
+        brief = _brief(services, report)
+        made.append(Listed(_projected(report, brief), brief, _misses(report, brief, settings)))
     return sorted(made, key=lambda one: one.rank, reverse=True)
+
+
+def best_known(services: Services, report: SignalReport) -> SignalReport:
+    """Return the report as the list shows it: with revenue from the lift among users alike, where that is known."""
+    return _projected(report, _brief(services, report))
+
+
+def _projected(report: SignalReport, brief: Brief | CannotExamine) -> SignalReport:
+    if report.report is None or isinstance(brief, CannotExamine):
+        return report
+    reading = with_adjusted(report.report.reading, report.report.evidence, brief.adjusted)
+    return replace(report, report=replace(report.report, reading=reading))
 
 
 def _brief(services: Services, report: SignalReport) -> Brief | CannotExamine:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
+from beton.model.discovery import Estimate
 from beton.model.evidence import Evidence, Measured, NotMeasurable
 from beton.model.settings import CompanySettings
 from beton.services.measurement import two_by_two
 from beton.stats.accuracy import Accuracy, accuracy_of
 from beton.stats.power import units_needed
 from beton.stats.proportions import TwoByTwo, p_value
-from beton.stats.revenue import ExpectedConversions, Projection, expected_conversions, project
+from beton.stats.revenue import ExpectedConversions, Projection, attributable_difference, expected_conversions, project
 
 Label = Literal["Enable", "Watch", "Reject", "Not enough data", "Cannot tell"]
 MIN_EXPECTED_CONVERSIONS: Final = 5
@@ -66,6 +67,20 @@ def read(evidence: Evidence, settings: CompanySettings, acv: Acv) -> Reading:
         expected = expected_conversions(leads, table.rate_with or 0.0, table.rate_without or 0.0)
     monthly = tuple((row.month, accuracy_of(two_by_two(row.table))) for row in evidence.months)
     return Reading(verdict(evidence, settings), acv, projection, expected, accuracy_of(table), monthly)
+
+
+def with_adjusted(reading: Reading, evidence: Evidence, adjusted: Estimate | None) -> Reading:
+    """Return the reading with revenue from the lift among users alike, where that is known: better than the crude."""
+    result, crude = evidence.result, reading.projection
+    if crude is None or adjusted is None or not adjusted.lift or isinstance(result, NotMeasurable):
+        return reading
+    rate_with = two_by_two(result.table).rate_with or 0.0
+    upper = math.inf if adjusted.interval.upper is None else adjusted.interval.upper
+    difference, low, high = attributable_difference(rate_with, adjusted.lift, adjusted.interval.lower, upper)
+    leads = crude.leads_per_month
+    projection = project(leads, difference, low, high, reading.acv.amount, "Mantel-Haenszel")
+    expected = expected_conversions(leads, rate_with, rate_with - difference)
+    return replace(reading, projection=projection, expected=expected)
 
 
 def verdict(evidence: Evidence, settings: CompanySettings) -> Verdict:

@@ -81,6 +81,16 @@ def project(
     )
 
 
+def attributable_difference(rate_with: float, ratio: float, lower: float, upper: float) -> tuple[float, float, float]:
+    """Return the rate with the signal less that of the same units without it, ``rate_with / ratio``, and its interval.
+
+    ``ratio`` is an adjusted risk ratio above 0 with its limits, ``upper`` may be infinite. The rate times the
+    attributable fraction among the exposed, (RR - 1) / RR: Miettinen (1974), Am J Epidemiol 99:325.
+    """
+    low, middle, high = (max(rate_with * (1 - 1 / each), -1.0) if each else -1.0 for each in (lower, ratio, upper))
+    return middle, low, high
+
+
 def expected_conversions(leads_per_month: float, rate_with: float, rate_without: float) -> ExpectedConversions:
     """Conversions per month behind a sentence such as "6 a month, against 2 at baseline"."""
     return ExpectedConversions(leads_per_month * rate_with, leads_per_month * rate_without)

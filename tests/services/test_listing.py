@@ -19,7 +19,7 @@ from beton.model.evidence import Table
 from beton.model.examination import Brief, CannotExamine
 from beton.model.signal import from_dict
 from beton.services import Services
-from beton.services.listing import COLUMNS, Listed, listing, listing_csv
+from beton.services.listing import COLUMNS, Listed, best_known, listing, listing_csv
 from beton.services.signals import SavedSignal, SignalReport
 
 
@@ -65,6 +65,19 @@ def test_the_best_proven_comes_first_then_the_strongest_and_what_cannot_be_told_
     assert [each.report.signal.definition.name for each in listed(services, **proven)] == ["Docs", "Pricing", "Gone"]
     unshrunk = answers | {"Docs": brief(shrunk_lift=None)}
     assert [each.report.signal.definition.name for each in listed(services, **unshrunk)] == ["Pricing", "Docs", "Gone"]
+
+
+def test_revenue_is_that_of_users_alike(services: Services) -> None:
+    found(services, ("Pricing", "pricing_viewed"))
+    (crude,) = services.signals.reports()
+    answers = {"Pricing": brief()}
+    (shown,) = listed(services, **answers)
+    reports = [shown.report, best_known(replace(services, examinations=Examiner(answers)), crude)]  # type: ignore[arg-type]
+
+    for each in reports:
+        assert each.report is not None
+        assert each.report.reading.projection is not None
+        assert each.report.reading.projection.rate_difference_source == "Mantel-Haenszel"
 
 
 def test_only_what_discovery_found_and_nobody_enabled_misses_thresholds(services: Services) -> None:

@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from beton.model.discovery import Estimate
 from beton.model.evidence import Cohort, Evidence, Interval, Leads, Measured, MonthRow, NotMeasurable, Passport, Table
 from beton.model.outcome import Outcome
 from beton.model.settings import CompanySettings
 from beton.services.measurement import measure
-from beton.services.reading import MIN_EXPECTED_CONVERSIONS, Acv, Reading, Verdict, read, verdict
+from beton.services.reading import MIN_EXPECTED_CONVERSIONS, Acv, Reading, Verdict, read, verdict, with_adjusted
 from beton.stats.power import minimum_detectable_lift
 from beton.stats.proportions import TwoByTwo
 
@@ -235,6 +236,32 @@ def test_the_range_of_the_projection_is_that_of_the_difference() -> None:
     assert shown.annual_arr_lower == pytest.approx(40 * interval.lower * 12 * 27_000)
     assert shown.annual_arr_upper == pytest.approx(40 * interval.upper * 12 * 27_000)
     assert shown.annual_arr_lower < shown.annual_arr < shown.annual_arr_upper
+
+
+def adjusted(lift: float | None, lower: float, upper: float | None) -> Estimate:
+    return Estimate(lift, Interval(lower, upper, "Mantel-Haenszel"), Table(*FLAGSHIP.cells))
+
+
+def test_revenue_comes_from_users_alike_where_that_is_known() -> None:
+    shown = with_adjusted(reading(), evidence(FLAGSHIP, 40.0), adjusted(2.0, 1.25, 4.0))
+    rate = 177 / 1_247
+
+    assert shown.projection is not None
+    assert shown.expected is not None
+    assert shown.projection.rate_difference_source == "Mantel-Haenszel"
+    assert shown.projection.rate_difference == pytest.approx(rate / 2)
+    assert shown.projection.rate_difference_lower == pytest.approx(rate / 5)
+    assert shown.projection.rate_difference_upper == pytest.approx(rate * 3 / 4)
+    assert shown.projection.annual_arr == pytest.approx(40 * rate / 2 * 12 * 27_000)
+    assert shown.expected.with_signal == pytest.approx(40 * rate)
+    assert shown.expected.at_baseline == pytest.approx(40 * rate / 2)
+
+
+def test_without_a_lift_among_users_alike_revenue_stays_crude() -> None:
+    for unknown in (None, adjusted(None, 0.0, None)):
+        assert with_adjusted(reading(), evidence(FLAGSHIP, 40.0), unknown) == reading()
+    nothing = reading(leads=None)
+    assert with_adjusted(nothing, evidence(FLAGSHIP, None), adjusted(2.0, 1.25, 4.0)) == nothing
 
 
 def test_a_harmful_signal_costs_money() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from beton.errors import InputError
 from beton.stats.proportions import TwoByTwo, risk_difference_interval
-from beton.stats.revenue import expected_conversions, project
+from beton.stats.revenue import attributable_difference, expected_conversions, project
 
 FLAGSHIP = TwoByTwo(177, 1247, 304, 8934)
 
@@ -52,3 +52,17 @@ def test_impossible_factors_are_refused(change, field):
 def test_points_or_an_interval_beside_its_estimate_are_refused(interval):
     with pytest.raises(InputError, match="give fractions"):
         project(10, *interval, 1000, "crude")
+
+
+@pytest.mark.parametrize(
+    ("ratio", "expected"),
+    [
+        ((2.0, 1.25, 4.0), (0.05, 0.02, 0.075)),
+        ((1.0, 0.5, 2.0), (0.0, -0.1, 0.05)),
+        ((0.5, 0.25, 1.0), (-0.1, -0.3, 0.0)),
+        ((2.0, 0.0, float("inf")), (0.05, -1.0, 0.1)),
+        ((2.0, 0.05, float("inf")), (0.05, -1.0, 0.1)),
+    ],
+)
+def test_what_carriers_do_beyond_those_alike(ratio: tuple[float, float, float], expected: tuple[float, float, float]):
+    assert attributable_difference(0.1, *ratio) == pytest.approx(expected)
