@@ -47,6 +47,9 @@ def main() -> None:
             page.goto(f"{ADDRESS}/signals/sig_001")
             expect(page.locator(".ladder")).to_be_visible()
             expect(page.locator(".js-plotly-plot")).to_have_count(4)
+            height = page.evaluate("document.documentElement.scrollHeight")
+            page.set_viewport_size({"width": 1280, "height": height})  # a grid draws the rows that are seen
+            expect(page.locator("#carriers-grid .ag-row").first).to_be_visible()
             page.add_style_tag(content=".detail-actions { position: static }")  # it would cover cards
             page.wait_for_timeout(500)
             page.screenshot(path=IMAGES / f"signal-{scheme}.png", full_page=True)
