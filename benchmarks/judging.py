@@ -21,14 +21,13 @@ from beton.demo.sizes import CompanySize
 from beton.discovery.cohorts import Cohort, cohort, split_at_s
 from beton.discovery.findings import adjusted_lift, climb_of, of_periods, table_log_p
 from beton.discovery.run import Question
-from beton.discovery.shortlist import Entry
+from beton.discovery.shortlist import Entry, count
 from beton.model.discovery import DiscoveryResult, DiscoverySettings, Finding
 from beton.model.ladder import rung
 from beton.model.outcome import Outcome
 from beton.model.signal import DAY_S, SignalDefinition, from_dict
 from beton.services.measurement import GAP_DAYS
 from beton.stats.power import power
-from beton.stats.proportions import TwoByTwo
 from beton.warehouse.compile import NEVER, seconds
 from beton.warehouse.core.match import match_s
 from beton.warehouse.landmark import Clock
@@ -222,17 +221,11 @@ def level_alone(world: World, signal: Signal) -> int:
     """Return the level of a signal that a person proposed, judged as one hypothesis, whether or not it was listed."""
     definition = from_dict(signal.document())
     rows, carried = world.rows(int(definition.landmark_days)).cohort, world.carriers(definition)
-    train, holdout = (_table(rows, carried, member) for member in (rows.train, rows.holdout))
+    train, holdout = (count(carried, rows.frame.converted, member) for member in (rows.train, rows.holdout))
     log_p = table_log_p(train)
     entry = Entry((), rows, carried, train, holdout, log_p, math.exp(log_p), math.exp(log_p))
     _, later = of_periods(entry)
     return rung(climb_of(entry, later.estimate, math.exp(later.log_p), adjusted_lift(entry))).level
-
-
-def _table(rows: Cohort, carried: Bools, member: Bools) -> TwoByTwo:
-    with_it, without = member & carried, member & ~carried
-    hits = rows.frame.converted
-    return TwoByTwo(int(hits[with_it].sum()), int(with_it.sum()), int(hits[without].sum()), int(without.sum()))
 
 
 def association(worlds: list[World], definition: SignalDefinition) -> tuple[float, float]:

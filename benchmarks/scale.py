@@ -22,6 +22,7 @@ from benchmarks.questions import QUESTIONS
 from benchmarks.rates import Rate, best_of, within
 from beton.stats.proportions import TwoByTwo
 from beton.warehouse.core.arrays import CORE_FOLDER, INDEX_FILE, UNIT_ARRAYS, Core, open_core
+from beton.warehouse.core.build import rows_by_word
 from beton.warehouse.reader import Warehouse
 
 Array = NDArray[Any]
@@ -111,7 +112,7 @@ class _Maker:
             values = self._by_event(self._read(each["values"]), rows, 0)
             self._write(each["values"], values)
             if "by_word" in each:
-                self._write(each["by_word"], _by_word(values, rows * self.copies))
+                self._write(each["by_word"], rows_by_word(values, rows * self.copies))
         self._user_rows(rows)
 
     def _by_event(self, values: Array, bounds: Array, step: int) -> Array:
@@ -131,10 +132,3 @@ class _Maker:
         self._write("user_rows", np.concatenate(copies).astype(np.int32))
         starts = [user_start[:-1] + copy * user_rows.size for copy in range(self.copies)]
         self._write("user_start", np.append(np.concatenate(starts), user_rows.size * self.copies))
-
-
-def _by_word(codes: Array, rows: Array) -> Array:
-    made = np.empty(codes.size, dtype=np.int32)
-    for first, end in zip(rows[:-1].tolist(), rows[1:].tolist(), strict=True):
-        made[first:end] = first + np.argsort(codes[first:end], kind="stable")
-    return made

@@ -223,8 +223,9 @@ class _Setting:
         partners = matrix.features - np.maximum(np.arange(matrix.features) + 1, family.first_new)
         return cls(partners.clip(0).astype(np.float64) * max(1, train.shape[1]), inputs)
 
-    def chunks(self, features: int) -> list[range]:
+    def chunks(self) -> list[range]:
         """Cut the rows so that a chunk takes a few hundredths of a second."""
+        features = len(self.work)
         size = self.work.cumsum() // _CHUNK_WORDS
         size = np.maximum(size, np.arange(features) * features // _CHUNK_PAIRS)
         # From even rows on, which meet their neighbours.
@@ -234,7 +235,7 @@ class _Setting:
 
 def _in_chunks(setting: _Setting, threads: int, should_stop: ShouldStop | None) -> Iterator[tuple[int, Pairs]]:
     """Test chunks of rows in order, in threads that the compiled loops leave free to run; see ``_test_chunk``."""
-    chunks, benches = setting.chunks(len(setting.work)), SimpleQueue[tuple[Memory, _Found]]()
+    chunks, benches = setting.chunks(), SimpleQueue[tuple[Memory, _Found]]()
     for _ in range(threads):
         benches.put((new_memory(), _new_found(max(map(len, chunks), default=0) * len(setting.work))))
 

@@ -92,7 +92,7 @@ def verdict(evidence: Evidence, settings: CompanySettings) -> Verdict:
     if isinstance(result, NotMeasurable):
         return Verdict("Cannot tell", result.sentence)
     table = two_by_two(result.table)
-    expected = table.units_with * (table.base_rate or 0.0)
+    expected = table.expected_with
     if table.units_with < settings.min_sample:
         why = f"{table.units_with:,} with the signal; Settings asks for at least {settings.min_sample:,}"
         return _not_enough(evidence, result, settings, why)

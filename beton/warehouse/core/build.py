@@ -143,15 +143,8 @@ class _Writer:
         entry = {"name": shown, "kind": kind, "values": file, "words": words, "set_s": set_s}
         if table == "events" and kind == "text":
             entry["by_word"] = f"{file}_by_word"
-            self.save(f"{file}_by_word", self._by_word(values))
+            self.save(f"{file}_by_word", rows_by_word(values, self.event_rows))
         return entry
-
-    def _by_word(self, codes: NDArray[Any]) -> NDArray[Any]:
-        """The rows of each event sorted by code, stably, so that those of one word stay by user and time."""
-        rows = np.empty(codes.size, dtype=_row_type(codes.size))
-        for first, end in pairwise(self.event_rows.tolist()):
-            rows[first:end] = first + np.argsort(codes[first:end], kind="stable")
-        return rows
 
     def _values(self, table: str, expression: str) -> NDArray[Any]:
         return self.fetch(f"SELECT {expression} AS v FROM store.{table} ORDER BY {_ORDER[table]}")["v"]
@@ -166,6 +159,17 @@ class _Writer:
         code_of[order] = np.arange(len(found))
         codes = encoded.indices.fill_null(len(found)).to_numpy(zero_copy_only=False)
         return code_of[codes], [found[i] for i in order]
+
+
+def rows_by_word(codes: NDArray[Any], event_rows: NDArray[np.int64]) -> NDArray[Any]:
+    """Return the rows of each event sorted by code, stably, so that those of one word stay by user and time.
+
+    ``event_rows``: where the rows of each event begin, and the end of the last.
+    """
+    rows = np.empty(codes.size, dtype=_row_type(codes.size))
+    for first, end in pairwise(event_rows.tolist()):
+        rows[first:end] = first + np.argsort(codes[first:end], kind="stable")
+    return rows
 
 
 def _row_type(rows: int) -> type[np.int32] | type[np.int64]:
