@@ -2,6 +2,7 @@
 
     BetonError                exit code 1
     ├── InputError            2   what the user wrote is wrong; ``fields`` says where
+    │   └── SqlError          2   the user's query cannot be run as it stands; ``line`` and ``column`` say where
     ├── NoDataError           3   nothing has been imported yet
     ├── ImportRefused         4   the files cannot be read as the mapping says; nothing was changed
     └── WarehouseError        5   the snapshot on disk is missing, broken or of another version
@@ -31,6 +32,18 @@ class InputError(BetonError):
     def __init__(self, message: str, fields: Mapping[str, str] | None = None) -> None:
         super().__init__(message)
         self.fields: dict[str, str] = dict(fields or {})
+
+
+class SqlError(InputError):
+    """The user's query is refused, wrong, or too much for the sandbox.
+
+    ``line`` and ``column`` count from 1 in the query as it was written; None where no place is to blame.
+    """
+
+    def __init__(self, message: str, line: int | None = None, column: int | None = None) -> None:
+        super().__init__(message, {"sql": message})
+        self.line = line
+        self.column = column
 
 
 class NoDataError(BetonError):

@@ -139,7 +139,8 @@ def _shrunk(about: Subject, listing: Listing | None) -> tuple[float | None, Inte
     """Posterior median of the training lift, its limits, and 1 - local false sign rate; the prior is the run's."""
     if listing is None:
         return None, None, None
-    conditions = sum(1 for _ in leaves(about.signal.when)) if about.finding is None else about.finding.conditions
+    written = max(1, sum(1 for _ in leaves(about.signal.when)))  # a query counts as one
+    conditions = written if about.finding is None else about.finding.conditions
     posterior = prior_of(listing.priors, conditions).posterior(*log_ratio(*about.entry.train.cells))
     median, lower, upper, lfsr = map(float, posterior)
     if math.isnan(median):

@@ -1,4 +1,4 @@
-"""A signal definition: a named condition tree, for whom, and on which clock."""
+"""A signal definition: a named condition tree or SQL query, for whom, and on which clock."""
 
 from __future__ import annotations
 
@@ -18,6 +18,9 @@ DEFAULT_LANDMARK_DAYS: Final = 14
 DAY_S: Final = 86_400
 MAX_NAME: Final = 120
 MAX_FILE_BYTES: Final = 100_000
+MAX_SQL_BYTES: Final = 20_000
+
+NO_CONDITIONS: Final = Group("all", ())
 
 Timing = Literal["after signup", "any time"]
 RollupKind = Literal["any", "count", "share"]
@@ -40,10 +43,11 @@ class SignalDefinition:
     """What is tested, saved and watched.
 
     ``timing`` is ``after signup`` (one landmark per unit) or ``any time`` (weekly landmarks, windows look back).
+    ``sql`` is the query of a signal written in SQL, whose ``when`` has no items; empty for all others.
     """
 
     name: str
-    when: Group
+    when: Group = NO_CONDITIONS
     description: str = ""
     source: str = ""
     unit: Unit = "user"
@@ -51,6 +55,7 @@ class SignalDefinition:
     timing: Timing = "after signup"
     landmark_override_days: float | None = None
     outcome: Outcome | None = None
+    sql: str = ""
 
     @property
     def landmark_days(self) -> float:
@@ -92,8 +97,9 @@ class SignalDefinition:
             plain["landmark_days"] = self.landmark_override_days
         if self.outcome is not None:
             plain["outcome"] = self.outcome.to_dict()
-        plain["when"] = conditions.to_dict(self.when)
-        return plain
+        if self.sql:
+            return plain | {"sql": self.sql}
+        return plain | {"when": conditions.to_dict(self.when)}
 
     def meaning_hash(self) -> str:
         """Hash of what the definition means; name, description and source do not change it."""
@@ -103,7 +109,15 @@ class SignalDefinition:
         """Return the definition as a YAML document a person can edit."""
         import yaml
 
-        return yaml.safe_dump(self.to_dict(), sort_keys=False, allow_unicode=True)
+        class Dumper(yaml.SafeDumper):
+            """Writes a query as the block of lines that it is."""
+
+        Dumper.add_representer(str, _as_block)
+        return yaml.dump(self.to_dict(), Dumper=Dumper, sort_keys=False, allow_unicode=True)
+
+
+def _as_block(dumper: Any, value: str) -> Any:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style="|" if "\n" in value else None)
 
 
 def content_hash(value: object) -> str:
@@ -113,7 +127,7 @@ def content_hash(value: object) -> str:
 
 
 _KEYS: Final = (
-    "name", "description", "source", "unit", "rollup", "timing", "landmark_days", "outcome", "when",
+    "name", "description", "source", "unit", "rollup", "timing", "landmark_days", "outcome", "when", "sql",
 )  # fmt: skip
 
 
@@ -128,8 +142,9 @@ def from_dict(raw: object) -> SignalDefinition:
     errors = {label(k): f"unknown key {shown(k)}; use {', '.join(_KEYS)}" for k in raw if k not in _KEYS}
     when: Group | None = None
     outcome: Outcome | None = None
+    sql = _sql(raw, errors)
     try:
-        when = conditions.parse(raw.get("when"))
+        when = NO_CONDITIONS if "sql" in raw else conditions.parse(raw.get("when"))
     except InputError as problem:
         errors |= problem.fields
     try:
@@ -158,6 +173,7 @@ def from_dict(raw: object) -> SignalDefinition:
         timing=timing,
         landmark_override_days=landmark,
         outcome=outcome,
+        sql=sql,
     )
 
 
@@ -208,6 +224,30 @@ def _prose(raw: Mapping[Any, Any], key: str, longest: int, errors: dict[str, str
     if problem:
         errors[key] = problem
     return value.strip()
+
+
+def _sql(raw: Mapping[Any, Any], errors: dict[str, str]) -> str:
+    """Read the query of a signal in SQL; what it means is for the sandbox to say."""
+    if "sql" not in raw:
+        return ""
+    query = raw["sql"]
+    if not isinstance(query, str) or not query.strip():
+        errors["sql"] = "write a query that returns user_id, or company_id for accounts"
+        return ""
+    if len(query.encode("utf-8", "replace")) > MAX_SQL_BYTES:
+        errors["sql"] = f"the query is longer than {MAX_SQL_BYTES:,} bytes; shorten it"
+    elif problem := text_problem(query.translate({10: " ", 13: " ", 9: " "}), MAX_SQL_BYTES):
+        errors["sql"] = problem
+    for key, fix in (
+        ("when", "give either when or sql"),
+        ("rollup", "a query says itself which accounts carry the signal; remove rollup"),
+    ):
+        if raw.get(key) is not None:
+            errors[key] = fix
+    if raw.get("timing", "after signup") != "after signup":
+        errors["timing"] = "a query is asked once per user, at the landmark; use timing: after signup"
+    lines = query.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    return "\n".join(line.rstrip() for line in lines).strip("\n")
 
 
 def _choice(raw: Mapping[Any, Any], key: str, allowed: tuple[str, ...], default: str, errors: dict[str, str]) -> Any:

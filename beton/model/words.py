@@ -38,6 +38,9 @@ def sentence(signal: SignalDefinition) -> str:
 
     An event without a window of its own is said with the landmark, up to which it counts.
     """
+    if signal.sql:
+        who = "Users" if signal.unit == "user" else "Accounts"
+        return f"{who} returned by an SQL query over what was known within {days(signal.landmark_days)} of signup."
     is_weekly = signal.timing == "any time"
     what = phrase(signal.when, None if is_weekly else signal.landmark_days)
     return f"{_who(signal)} {what}{', checked every Monday' if is_weekly else ''}."
