@@ -48,6 +48,7 @@ e2e: $(VENV)/dev.stamp ## flows in Chromium; CHROMIUM_PATH says where it is
 bench: $(VENV)/dev.stamp ## budgets as ratios to named peers; minutes
 	$(BIN)/python -m benchmarks
 	$(BIN)/python -m benchmarks discovery
+	$(BIN)/python -m benchmarks queries
 
 screenshots: $(VENV)/dev.stamp ## the pictures of README and docs
 	$(BIN)/python docs/screenshots.py

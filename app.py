@@ -7,19 +7,20 @@ from __future__ import annotations
 
 import logging
 import re
+import secrets
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 from urllib.parse import urlsplit
 
 from dash import Dash
-from flask import Flask, Response, abort, request, send_file
+from flask import Flask, Response, abort, after_this_request, request, send_file
 from plotly.offline import get_plotlyjs_version
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 import callbacks
 from beton.errors import BetonError
-from callbacks.guards import as_toast
+from callbacks.guards import BROWSER_COOKIE, as_toast, is_browser
 from layouts import routes, shell
 
 if TYPE_CHECKING:
@@ -105,6 +106,7 @@ class _App(Dash):
     """Dash with our own page round it: a language, the theme before the first paint, grey shapes while it loads."""
 
     def interpolate_index(self, **parts: Any) -> str:  # type: ignore[override]  # Dash names all eight
+        after_this_request(_with_place_in_queue)
         page = _INDEX
         for mark in ("title", "css", "config", "scripts", "renderer"):
             page = page.replace(f"@{mark}@", parts[mark])
@@ -176,6 +178,15 @@ def _slim_plotly() -> Response | None:
             response.headers["Vary"] = "Accept-Encoding"
             return response
     return None
+
+
+def _with_place_in_queue(response: Response) -> Response:
+    """Give a browser that has none a place in the queue of queries: a random word that says nothing about anyone."""
+    if not is_browser(request.cookies.get(BROWSER_COOKIE, "")):
+        word = secrets.token_hex(16)
+        path = routes.BASE_PATH.get()
+        response.set_cookie(BROWSER_COOKIE, word, path=path, httponly=True, secure=request.is_secure, samesite="Lax")
+    return response
 
 
 def _secure(app: Dash, settings: WebSettings) -> None:

@@ -50,6 +50,7 @@
   });
 
   document.addEventListener("click", (event) => {
-    if (event.detail > 1 && event.target.closest && event.target.closest("#backtest-run")) event.stopPropagation();
+    const runs = "#backtest-run, #sql-run, #sql-preview";
+    if (event.detail > 1 && event.target.closest && event.target.closest(runs)) event.stopPropagation();
   }, true);
 })();

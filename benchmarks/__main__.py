@@ -1,6 +1,6 @@
 """``python -m benchmarks``: measure, print the table, exit with 1 when a budget is missed.
 
-``python -m benchmarks discovery`` does the same for discovery and the core tier.
+``python -m benchmarks discovery`` does the same for discovery and the core tier, ``queries`` for signals in SQL.
 """
 
 from __future__ import annotations
@@ -44,6 +44,10 @@ def main() -> int:
         from benchmarks import discovery
 
         return discovery.main(sys.argv[2:])
+    if sys.argv[1:2] == ["queries"]:
+        from benchmarks import queries
+
+        return queries.main(sys.argv[2:])
     arguments = _arguments()
     rows: list[Row] = []
     _say(f"{machine()}")

@@ -22,16 +22,15 @@ class Engine:
 
     def __init__(self, warehouse: Warehouse) -> None:
         self._warehouse = warehouse
-        self._excluded: dict[int, int] | None = None
+        with warehouse.connection() as connection:
+            self.excluded = excluded_units(connection, excluded_sql("user"))
 
     def counts(self, question: Question) -> CohortCounts:
         """Return everything that a backtest counts."""
         manifest = self._warehouse.manifest()
         sql = cohort_sql(question.definition, OUTCOME, question.clock(manifest), Catalogue.of(manifest))
         with self._warehouse.connection() as connection:
-            if self._excluded is None:
-                self._excluded = excluded_units(connection, excluded_sql("user"))
-            return count_cohort(connection, sql, self._excluded, silent)
+            return count_cohort(connection, sql, self.excluded, silent)
 
     def counts_of_new_definition(self, question: Question) -> CohortCounts:
         """Return the same with every part of the statement parsed anew, as for a definition never seen before."""

@@ -46,6 +46,12 @@ def ratio_row(row: Row, engine: Sample, peer: str | None) -> Row:
     return _with(row, ratio=ratio, budget=f">= {least:g}x", is_met=ratio >= least)
 
 
+def most_ratio_row(row: Row, peer: Sample, limit: str) -> Row:
+    """Return ``row`` with its ratio to a peer that it may be slower than, but not by more than the limit."""
+    ratio, most = row.sample.median_ms / peer.median_ms, BUDGETS["most_ratio"][limit]
+    return _with(row, ratio=ratio, budget=f"<= {most:g}x", is_met=ratio <= most)
+
+
 def limited_row(row: Row, limit: str, tolerance: float | None) -> Row:
     """Return ``row`` with its limit in ms; with a ``tolerance`` (a factor) the limit is enforced."""
     if tolerance is None:

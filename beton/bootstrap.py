@@ -28,18 +28,26 @@ def build_services(settings: Settings) -> Services:
     from beton.services.discovery import Discovery
     from beton.services.discovery_runs import DiscoveryRuns
     from beton.services.examinations import Examinations
+    from beton.services.history import History
+    from beton.services.ledger import Ledger
     from beton.services.playbooks import Playbooks
+    from beton.services.queries import Queries
     from beton.services.settings import SettingsService
     from beton.services.signals import Signals
     from beton.services.units import Units
     from beton.services.workspace import Workspace
     from beton.warehouse.reader import Warehouse
+    from beton.warehouse.sandbox.pool import Sandbox
+    from beton.warehouse.sandbox.process import Limits
 
     database = _open_database(settings)
     warehouse = Warehouse(settings.data_dir, threads=settings.warehouse_threads)
     kept_settings = SettingsRepository(database)
-    backtests = Backtests(warehouse, RunRepository(database), kept_settings)
-    signals = Signals(SignalRepository(database), backtests)
+    queries = Queries(warehouse, Sandbox(warehouse.database, Limits(query_s=settings.sql_seconds)))
+    runs, kept_signals = RunRepository(database), SignalRepository(database)
+    ledger = Ledger(runs)
+    backtests = Backtests(warehouse, runs, kept_settings, queries)
+    signals = Signals(kept_signals, backtests)
     discoveries = DiscoveryRepository(database)
     return Services(
         workspace=Workspace(settings.data_dir, warehouse, signals),
@@ -48,9 +56,12 @@ def build_services(settings: Settings) -> Services:
         signals=signals,
         discovery=Discovery(settings.data_dir, warehouse, discoveries, kept_settings, signals, Jobs(database)),
         discovery_runs=DiscoveryRuns(settings.data_dir, discoveries, signals),
-        examinations=Examinations(warehouse, discoveries, kept_settings, signals),
+        examinations=Examinations(warehouse, discoveries, kept_settings, signals, queries),
         units=Units(warehouse, backtests, signals),
         playbooks=Playbooks(warehouse, backtests, signals),
+        queries=queries,
+        ledger=ledger,
+        history=History(warehouse, runs, kept_signals, kept_settings, backtests, ledger),
     )
 
 

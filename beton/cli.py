@@ -13,7 +13,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from beton import cli_discovery
+from beton import cli_backtests, cli_discovery, cli_signals
 from beton.errors import BetonError, InputError
 from beton.model.conditions import shown
 from beton.terminal import AsJson, Progress, open_services, print_result, print_text, read_settings
@@ -28,6 +28,8 @@ app = typer.Typer(
 )
 
 cli_discovery.register(app)
+cli_signals.register(app)
+cli_backtests.register(app)
 
 LONGEST_COUNT: Final = 12
 
@@ -95,14 +97,14 @@ def info(as_json: AsJson = False) -> None:
 
 @app.command()
 def backtest(
-    signal: Annotated[Path, typer.Argument(metavar="SIGNAL.yaml", help="The definition; docs/guide/signals.md.")],
+    signal: Annotated[Path, typer.Argument(metavar="FILE", help="YAML, JSON or SQL; docs/guide/signals.md.")],
     save: Annotated[bool, typer.Option("--save", help="Save the signal afterwards.")] = False,
     sql: Annotated[str, typer.Option(help="Print the SQL for a dialect (duckdb, spark, clickhouse) and stop.")] = "",
     as_json: AsJson = False,
 ) -> None:
     """Backtest one signal on the current snapshot, time-safely."""
     from beton.cli_text import report_json, report_text
-    from beton.model.signal import load
+    from beton.model.signal_file import load
 
     definition, services = load(signal), open_services()
     if sql:

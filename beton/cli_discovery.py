@@ -1,34 +1,27 @@
-"""Commands of discovery and of the signals it finds; ``register`` adds them to the command line."""
+"""Commands of discovery; ``register`` adds them to the command line."""
 
 from __future__ import annotations
 
 import math
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from beton.cli_runs import runs
 from beton.errors import InputError
-from beton.terminal import AsJson, Progress, open_services, print_result, print_text
+from beton.terminal import AsJson, Progress, open_services, print_result
 
 if TYPE_CHECKING:
     from beton.model.discovery import DiscoveryResult, DiscoverySettings, Estimate, Finding, ShuffleTest
     from beton.model.outcome import Outcome
     from beton.records.rows import JobRecord
     from beton.services.discovery import Discovery, DiscoveryRun
-    from beton.services.listing import Listed
-
-SignalId = Annotated[str, typer.Argument(metavar="SIGNAL", help="Its id, as `beton signals list` shows it.")]
-
-signals = typer.Typer(help="List, show, switch and export saved signals.", no_args_is_help=True)
 
 
 def register(app: typer.Typer) -> None:
-    """Add ``discover`` and the groups ``runs`` and ``signals``."""
+    """Add ``discover`` and the group ``runs``."""
     app.command()(discover)
     app.add_typer(runs, name="runs")
-    app.add_typer(signals, name="signals")
 
 
 def discover(
@@ -98,106 +91,12 @@ def job_text(job: JobRecord | None) -> str:
     return f"{job.kind.capitalize()} job {job.id[:12]}: {job.status}{stage}{f'. {job.error}' if job.error else ''}"
 
 
-@signals.command("list")
-def list_(as_json: AsJson = False) -> None:
-    """List the saved signals with their evidence on the current data, the best proven first."""
-    from beton.model import text
-    from beton.services.listing import listing
-
-    services = open_services()
-    found = listing(services)
-    if found:
-        services.workspace.manifest()  # without readable data every row would be empty
-    header = ("Id", "Signal", "Lift", "95%", "With", "Without", "Cohort", "Verdict", "rung", "held out", "Status")
-    rows: list[tuple[str, ...]] = [header, *(_signal_row(each) for each in found)]
-    shown = text.aligned(rows) if found else "No signals yet: `beton discover` finds them."
-    print_result(shown, [_plain(each) for each in found], as_json)
-
-
-def _signal_row(row: Listed) -> tuple[str, ...]:
-    from beton.cli_text import limits
-    from beton.model import text
-
-    each, known = row.report, row.known
-    judged = ("–", "–") if known is None else (str(known.rung.level), _lift(known.held_out))
-    status = "enabled" if each.signal.enabled else "disabled"
-    if each.report is None:
-        proof = ("–", "–", "–", "–", "–", "Cannot tell")
-    else:
-        evidence, measured = each.report.evidence, each.measured
-        arms = evidence.result.table
-        counts = ("–", "–")
-        if arms is not None:
-            counts = (f"{arms.converted_with}/{arms.units_with}", f"{arms.converted_without}/{arms.units_without}")
-        interval = "–" if measured is None else limits(measured.lift_interval, text.lift)
-        period = text.date_range(*evidence.period) if evidence.period else "–"
-        proof = (text.lift(each.lift), interval, *counts, period, each.report.reading.verdict.label)
-    return (each.signal.id, each.signal.definition.name, *proof, *judged, status)
-
-
-@signals.command()
-def show(signal: SignalId, as_json: AsJson = False) -> None:
-    """Show one saved signal with its proof on the current data, and what may be wrong with it."""
-    from beton.cli_text import examination_text, report_json, report_text
-    from beton.services.listing import best_known
-
-    services = open_services()
-    each = best_known(services, services.signals.report(signal))
-    if each.report is None:
-        raise InputError(each.problem or "this signal cannot be measured; backtest it again")
-    found = services.examinations.of(each.signal)
-    plain = {**report_json(each.report), "examination": found}
-    print_result(f"{report_text(each.report)}\n{examination_text(found)}", plain, as_json)
-
-
-@signals.command()
-def enable(signal: SignalId) -> None:
-    """Switch a signal on."""
-    _switch(signal, True)
-
-
-@signals.command()
-def disable(signal: SignalId) -> None:
-    """Switch a signal off."""
-    _switch(signal, False)
-
-
-@signals.command()
-def export(
-    signal: SignalId,
-    file: Annotated[Path | None, typer.Option(help="Write here instead of to standard output.")] = None,
-) -> None:
-    """Export everyone who carries a signal, as CSV."""
-    _, content = open_services().signals.export_csv(signal)
-    if file is None:
-        print_text(content)
-        return
-    try:
-        file.write_text(content, encoding="utf-8")
-    except OSError as problem:
-        raise InputError(f"cannot write {file} ({problem.strerror}); choose another --file") from problem
-
-
-def _switch(signal: str, enabled: bool) -> None:
-    saved = open_services().signals.set_enabled(signal, enabled)
-    print_text(f"{saved.id} {saved.definition.name}: {'enabled' if saved.enabled else 'disabled'}\n")
-
-
 def _outcome(name: str) -> Any:
     from beton.model.outcome import SOURCES, Outcome
 
     if not name:
         return None
     return Outcome.from_dict({"source": name} if name in SOURCES else {"source": "event", "event": name})
-
-
-def _plain(row: Listed) -> dict[str, Any]:
-    each = row.report
-    signal = each.signal
-    period = None if each.report is None else each.report.evidence.period
-    known: dict[str, Any] = {"id": signal.id, "enabled": signal.enabled, "run_id": signal.run_id}
-    known |= {"definition": signal.definition.to_dict(), "problem": each.problem}
-    return known | {"result": each.measured, "lift": each.lift, "period": period, "brief": row.brief}
 
 
 def run_text(found: DiscoveryRun) -> str:
@@ -246,10 +145,10 @@ def _finding_row(each: Finding) -> tuple[str, ...]:
     return (
         each.name,
         str(each.rung.level),
-        _lift(each.train),
+        estimate_text(each.train),
         f"{text.lift(each.shrunk_lift)} ({limits(each.shrunk_interval, text.lift)})",
-        _lift(each.held_out),
-        "–" if each.adjusted is None else _lift(each.adjusted),
+        estimate_text(each.held_out),
+        "–" if each.adjusted is None else estimate_text(each.adjusted),
         text.confidence(each.confidence),
         text.p_value(each.fwer_p),
         text.count(each.train.table.units_with + each.held_out.table.units_with),
@@ -257,7 +156,8 @@ def _finding_row(each: Finding) -> tuple[str, ...]:
     )
 
 
-def _lift(each: Estimate) -> str:
+def estimate_text(each: Estimate) -> str:
+    """Write a lift with its interval."""
     from beton.cli_text import limits
     from beton.model import text
 

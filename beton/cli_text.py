@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import textwrap
 from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -134,6 +135,8 @@ def measured_text(result: Measured) -> str:
 
 def report_text(report: Report) -> str:
     """One backtest as a page of text."""
+    from beton.services.explaining import paragraph
+
     evidence, reading = report.evidence, report.reading
     passport, cohort = evidence.passport, evidence.cohort
     demo = "  DEMO" if passport.demo else ""
@@ -150,22 +153,21 @@ def report_text(report: Report) -> str:
         f"  Cohort: {period}; snapshot {passport.snapshot_version} ({passport.workspace})",
         "\nEligible",
         funnel,
-        f"\nVerdict: {reading.verdict.label.upper()}. {reading.verdict.reason}{_missing(reading)}",
+        f"\nVerdict: {reading.verdict.label.upper()}",
+        textwrap.fill(paragraph(evidence, reading, report.standing), 100, initial_indent="  ", subsequent_indent="  "),
     ]
     if isinstance(evidence.result, NotMeasurable):
         parts.append(f"  Not measurable ({evidence.result.reason}).")
     else:
-        parts += ["", measured_text(evidence.result), *_projection_text(evidence, reading), *_months_text(evidence)]
+        parts += [
+            f"  {reading.verdict.reason}",
+            "",
+            measured_text(evidence.result),
+            *_projection_text(evidence, reading),
+            *_months_text(evidence),
+        ]
     parts += [f"\nNote: {note.text}" for note in evidence.notes]
     return "\n".join(parts)
-
-
-def _missing(reading: Reading) -> str:
-    found = reading.verdict
-    if not found.units_missing:
-        return ""
-    weeks = f", about {text.count(found.weeks_missing)} weeks" if found.weeks_missing else ""
-    return f". About {text.count(found.units_missing)} more mature units are needed{weeks}"
 
 
 def _projection_text(evidence: Evidence, reading: Reading) -> list[str]:
@@ -199,10 +201,13 @@ def _months_text(evidence: Evidence) -> list[str]:
 
 def report_json(report: Report) -> dict[str, Any]:
     """One backtest for machines: the evidence and what it means today."""
+    from beton.services.explaining import paragraph
+
     return {
         "run_id": report.run_id,
         "evidence": plain(report.evidence.to_json()),
         "reading": plain(report.reading),
+        "explanation": paragraph(report.evidence, report.reading, report.standing),
         "stale_because": report.stale_because,
     }
 

@@ -27,6 +27,7 @@ class Settings(BaseSettings):
     frame_ancestors: str = Field(default="'self'", description="origins that may embed the app (CSP frame-ancestors)")
     secret_key: str = Field(default="", description="signs sessions; needed as soon as more than one process serves")
     warehouse_threads: int = Field(default=1, ge=1, le=64, description="DuckDB threads per process")
+    sql_seconds: float = Field(default=10, gt=0, le=60, description="how long one query of a person may run")
     worker: Literal["auto", "off"] = Field(
         default="auto",
         description="who runs long jobs: auto: a worker process kept by the web server; off: `beton worker`",

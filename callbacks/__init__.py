@@ -5,9 +5,35 @@ from __future__ import annotations
 from dash import Dash
 
 from beton.services import Services
-from callbacks import backtest, discovery, playbooks, proof, routing, runs, settings, shell, signals, units
+from callbacks import (
+    backtest,
+    backtest_sql,
+    discovery,
+    history,
+    playbooks,
+    proof,
+    routing,
+    runs,
+    settings,
+    shell,
+    signals,
+    units,
+)
 
-_MODULES = (routing, shell, backtest, discovery, signals, runs, proof, settings, units, playbooks)
+_MODULES = (
+    routing,
+    shell,
+    backtest,
+    backtest_sql,
+    history,
+    discovery,
+    signals,
+    runs,
+    proof,
+    settings,
+    units,
+    playbooks,
+)
 
 
 def register_all(app: Dash, services: Services) -> None:

@@ -2,52 +2,69 @@
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from typing import Any
 
 from dash import ALL, ClientsideFunction, Dash, Input, Output, State, html, no_update
 from dash.exceptions import PreventUpdate
 
-from beton.errors import BetonError, InputError
+from beton.errors import BetonError, InputError, SqlError
 from beton.model.signal import from_dict
 from beton.model.words import sentence
 from beton.services import Services
 from beton.services.backtests import Report
+from beton.services.explaining import explain
 from callbacks import guards
+from callbacks.backtest_sql import drawn_pane, kept_slice, order, show_problem
+from callbacks.opening import as_drawn, opened, source, version_target
 from layouts import ids
-from layouts.backtest import backtest
-from layouts.builder import builder
+from layouts.backtest import backtest, form_rows, saving
 from layouts.result_view import LEAVES, leaves
 from layouts.routes import Page, Route, href
 from store import SLICES
-from store.codec import decode, encode
+from store.codec import decode
 from store.draft import Check, Draft, check, located, places_of, reduce, visible_errors, with_values
 from store.events import Event
+from store.origin import Origin
+from store.sql_draft import SqlDraft
 
 FIELDS = {"slice": "field", "intent": ALL, "key": ALL, "at": ALL}
 ERRORS = {**FIELDS, "slice": "field-error"}
-Answer = tuple[Any, Any, Any]  # the draft, the builder's rows, the run to start
+Answer = tuple[Any, Any, Any, Any, Any]  # the draft, the builder's rows, name, unit, the run to start
 EMPTY_SENTENCE = "Choose an event or a property to begin."
+MOST_VERSIONS = 10**6  # a forged one may be anything
 MOST_PRESSES = 20  # of one button while an answer was on its way; a forged count may be anything
 
 
 def draw(route: Route, services: Services, states: Mapping[str, Any]) -> html.Div:
-    """Return the page, with the result of the run in the address."""
+    """Return the page, with the result of the run in the address and what the address asks to open in the form."""
     manifest = services.workspace.manifest_or_none()
-    values, problem = None, None
-    if manifest is not None and route.run_id:
-        try:
-            values = _leaves(services, services.backtests.report(route.run_id))
-        except BetonError as error:
-            problem = str(error)
-    draft = states["draft"]
-    return backtest(manifest, draft, _sentence(_checked(draft, services)), values, problem)
+    if manifest is None:
+        return backtest(None, Draft(), "", None, None)
+    values, found, problem, target = None, None, None, None
+    try:
+        found = source(route, services)
+        if route.run_id:
+            report = services.backtests.report(route.run_id)
+            values = _leaves(services, report)
+            target = _target(report, states["draft"], states["sql"])
+    except BetonError as error:
+        what = "This result cannot be shown" if route.run_id else "This signal cannot be opened"
+        problem = what, str(error)
+    draft = opened(states["draft"], found, route)
+    is_sql = states["tab"].active == "sql" if found is None else bool(found.definition.sql)
+    pane = drawn_pane(opened(states["sql"], found, route), services, manifest) if is_sql else None
+    return backtest(manifest, draft, _sentence(_checked(draft, services)), values, problem, pane, target)
 
 
 def _leaves(services: Services, report: Report) -> dict[str, Any]:
-    return leaves(report, services.settings.read().min_lift)
+    settings = services.settings.read()
+    return leaves(report, settings.min_lift, explain(report.evidence, report.reading, settings, report.standing))
+
+
+def _target(report: Report, *drafts: Draft | SqlDraft) -> Origin | None:
+    return version_target(from_dict(report.evidence.passport.definition), *drafts)
 
 
 def _checked(draft: Draft, services: Services) -> Check:
@@ -84,6 +101,8 @@ def _register_draft(app: Dash, services: Services) -> None:
     @app.callback(
         Output(ids.store("draft"), "data"),
         Output(ids.BACKTEST_BUILDER, "children"),
+        Output(ids.BACKTEST_NAME, "value"),
+        Output(ids.BACKTEST_UNIT, "value"),
         Output(ids.RUN, "data"),
         Input(ids.events("draft"), "n_clicks"),
         Input(FIELDS, "value"),
@@ -94,21 +113,28 @@ def _register_draft(app: Dash, services: Services) -> None:
         State(ids.events("draft"), "id"),
         State(ids.store("draft"), "data"),
         State(ids.RUN, "data"),
+        State(ids.URL, "pathname"),
+        State(ids.URL, "search"),
         prevent_initial_call=True,
     )
     def _write(clicks: Any, values: Any, name: Any, unit: Any, run: Any, *states: Any) -> Answer:
-        fields, buttons, raw, last_run = states
-        before = decode(SLICES["draft"], raw).state
+        fields, buttons, raw, last_run, *address = states
+        stored = decode(SLICES["draft"], raw).state
+        before = as_drawn(stored, guards.route(*address), services)
         pressed = pending(guards.named(buttons), clicks)
         wants_run = (run or 0) > (last_run or {}).get("clicks", 0)
         after = edited(before, typed(guards.named(fields), values), str(name or ""), str(unit or "user"), pressed)
         if wants_run:
             after = replace(after, attempted=True)
-        if after == before and not pressed and not wants_run:
+        if after == stored and not pressed and not wants_run:
             raise PreventUpdate
-        kept = no_update if after == before else _kept(after)
-        rows = builder(after, services.workspace.manifest()) if pressed else no_update
-        return kept, rows, {**_order(after, services), "clicks": run} if wants_run else no_update
+        kept = no_update if after == stored else kept_slice("draft", after)
+        rows = form_rows(after, services.workspace.manifest()) if pressed else no_update
+        order = {**_order(after, services), "clicks": run} if wants_run else no_update
+        if any(event.intent == "new" for event in pressed):
+            guards.forget_query()
+            return kept, rows, after.name, after.unit, order
+        return kept, rows, no_update, no_update, order
 
     @app.callback(
         Output(ids.BACKTEST_SENTENCE, "children"),
@@ -138,13 +164,6 @@ def pending(buttons: list[dict[str, str]], clicks: list[int | None]) -> list[Eve
     ]
 
 
-def _kept(draft: Draft) -> dict[str, Any]:
-    try:
-        return encode(SLICES["draft"], draft)
-    except ValueError as problem:
-        raise InputError("This signal is too large to keep; shorten its values or remove rows.") from problem
-
-
 def edited(draft: Draft, values: dict[tuple[str, str], Any], name: str, unit: str, pressed: list[Event]) -> Draft:
     """Return the draft with what the fields hold now, and then with the buttons that were pressed."""
     taken = replace(with_values(draft, values), name=name, unit=unit if unit in ("user", "account") else "user")
@@ -154,48 +173,63 @@ def edited(draft: Draft, values: dict[tuple[str, str], Any], name: str, unit: st
 
 
 def _order(draft: Draft, services: Services) -> dict[str, Any]:
-    """The run to start, or nothing but a toast when the draft is not sound."""
-    definition = _checked(draft, services).definition
-    if definition is None:
-        guards.show_toast("Not run", "Correct the fields that are marked, then run again.", "error")
-        return {}
-    return {"id": uuid.uuid4().hex, "definition": definition.to_dict()}
+    return order(_checked(draft, services).definition)
 
 
 def _register_run(app: Dash, services: Services) -> None:
     @app.callback(
         Output(ids.BACKTEST_RESULTS, "hidden"),
+        Output(ids.BACKTEST_SAVE, "children"),
+        Output(ids.BACKTEST_SAVE_VERSION, "children"),
+        Output(ids.BACKTEST_SAVE_VERSION, "hidden"),
+        Output(ids.BACKTEST_MADE_FROM, "data"),
         *[Output(ids.result(name), prop) for name, prop in LEAVES.items()],
         Input(ids.RUN, "data"),
+        Input(ids.SQL_ORDER, "data"),
         Input(ids.BACKTEST_SEARCH, "data"),
+        State(ids.store("draft"), "data"),
+        State(ids.store("sql"), "data"),
         State(ids.URL, "pathname"),
         State(ids.result("run-id"), "children"),
-        running=[(Output(ids.BACKTEST_TICK, "disabled"), False, True)],
+        running=[
+            (Output(ids.BACKTEST_TICK, "disabled"), False, True),
+            (Output(ids.SQL_EDITOR, "disabled"), True, False),
+        ],
         prevent_initial_call=True,
     )
-    def _show(asked: Any, search: str | None, pathname: str | None, shown: str | None) -> tuple[Any, ...]:
-        if guards.is_from(ids.RUN):
-            if not _run_id(asked):  # the draft was not sound
+    def _show(built: Any, written: Any, search: str | None, *states: Any) -> tuple[Any, ...]:
+        raw_draft, raw_sql, pathname, shown = states
+        drafts = decode(SLICES["draft"], raw_draft).state, decode(SLICES["sql"], raw_sql).state
+        if guards.is_from(ids.RUN) or guards.is_from(ids.SQL_ORDER):
+            ordered = built if guards.is_from(ids.RUN) else written
+            if not _run_id(ordered):  # the draft was not sound
                 raise PreventUpdate
-            report = services.backtests.run(from_dict(asked.get("definition")), _run_id(asked))
-            return False, *_leaves(services, report).values()
+            definition = from_dict(ordered.get("definition"))
+            try:
+                report = services.backtests.run(definition, _run_id(ordered), person=guards.person())
+            except SqlError as problem:
+                show_problem(definition, problem)
+                return (no_update,) * (len(LEAVES) + 5)
+            return _shown(services, report, drafts)
         route = guards.route(pathname, search)
         if route.page is not Page.BACKTEST or route.run_id == shown:
             raise PreventUpdate
         if route.run_id is None:
-            return True, None, *([no_update] * (len(LEAVES) - 1))
-        return False, *_leaves(services, services.backtests.report(route.run_id)).values()
+            return True, *([no_update] * 4), None, *([no_update] * (len(LEAVES) - 1))
+        return _shown(services, services.backtests.report(route.run_id), drafts)
 
     @app.callback(
         Output(ids.BACKTEST_PROGRESS, "value"),
         Output(ids.BACKTEST_PROGRESS_TEXT, "children"),
         Input(ids.BACKTEST_TICK, "n_intervals"),
         State(ids.RUN, "data"),
+        State(ids.SQL_ORDER, "data"),
+        State(ids.BACKTEST_TABS, "active_tab"),
         prevent_initial_call=True,
     )
-    def _progress(_ticks: Any, asked: Any) -> tuple[float, str]:
+    def _progress(_ticks: Any, built: Any, written: Any, tab: Any) -> tuple[float, str]:
         try:
-            record = services.backtests.status(_run_id(asked))
+            record = services.backtests.status(_run_id(written if tab == "sql" else built))
         except InputError as unknown:  # nothing runs here, or the run is not written down yet
             raise PreventUpdate from unknown
         return record.progress, record.stage
@@ -204,6 +238,25 @@ def _register_run(app: Dash, services: Services) -> None:
 def _run_id(asked: Any) -> str:
     """Return the id of the run that a draft ordered; empty where it ordered none."""
     return guards.text(asked.get("id")) if isinstance(asked, dict) else ""
+
+
+def _shown(services: Services, report: Report, drafts: Sequence[Draft | SqlDraft]) -> tuple[Any, ...]:
+    target = _target(report, *drafts)
+    save, version, hidden = saving(target)
+    named = None if target is None else asdict(target)
+    return False, save, version, hidden, named, *_leaves(services, report).values()
+
+
+def decoded_target(raw: Any) -> Origin:
+    """Return the saved signal that a run is to become a version of.
+
+    Raises:
+        InputError: the browser sent none.
+    """
+    known = isinstance(raw, dict) and raw.get("kind") == "signal" and type(raw.get("version")) is int
+    if not known or not 0 <= raw["version"] < MOST_VERSIONS:
+        raise InputError("This result belongs to no saved signal; save it as a new one.")
+    return Origin("signal", guards.text(raw.get("id")), version=raw["version"])
 
 
 def _register_result(app: Dash, services: Services) -> None:
@@ -230,6 +283,31 @@ def _register_result(app: Dash, services: Services) -> None:
         saved = services.signals.save_run(guards.text(shown))
         guards.show_toast("Signal saved", f"{saved.definition.name} is enabled.", "success")
         guards.go(href(Route(Page.SIGNAL, signal_id=saved.id)))
+
+    @app.callback(
+        Input(ids.BACKTEST_SAVE_VERSION, "n_clicks"),
+        State(ids.BACKTEST_MADE_FROM, "data"),
+        State(ids.result("run-id"), "children"),
+        running=ids.BUSY,
+        prevent_initial_call=True,
+    )
+    def _save_version(clicks: Any, made_from: Any, shown: Any) -> None:
+        guards.clicked(clicks)
+        target = decoded_target(made_from)
+        saved = services.signals.save_version(target.id, guards.text(shown), target.version)
+        guards.show_toast("New version saved", saved.definition.name, "success")
+        guards.go(href(Route(Page.SIGNAL, signal_id=saved.id)))
+
+    @app.callback(
+        Input(ids.BACKTEST_RULE, "n_clicks"),
+        State(ids.result("run-id"), "children"),
+        running=ids.BUSY,
+        prevent_initial_call=True,
+    )
+    def _add_to_rule(clicks: Any, shown: Any) -> None:
+        guards.clicked(clicks)
+        saved = services.signals.save_run(guards.text(shown))
+        guards.go(href(Route(Page.PLAYBOOK, signal_id=saved.id)))
 
     @app.callback(Input(ids.BACKTEST_ANOTHER, "n_clicks"), prevent_initial_call=True)
     def _another(clicks: Any) -> None:

@@ -3,16 +3,23 @@ callback context."""
 
 from __future__ import annotations
 
-from typing import Any
+import json
+import re
+from typing import Any, Final
 
 from dash import ctx, set_props
 from dash.exceptions import PreventUpdate
+from flask import has_request_context, request
 
 from beton.errors import BetonError, InputError
 from layouts import ids
 from layouts.parts.notices import ToastKind, toast
 from layouts.routes import Route, parse
 from store.events import Event
+
+BROWSER_COOKIE: Final = "beton_browser"
+NO_BROWSER: Final = "local"
+_BROWSER: Final = re.compile(r"[0-9a-f]{32}", re.ASCII)
 
 
 def fired(*_inputs: Any) -> Event:
@@ -70,14 +77,47 @@ def asked(position: int) -> list[dict[str, str]]:
     return [each["id"] for each in matched]
 
 
+def clicked_event(slice_name: str) -> Event | None:
+    """Return the event of a slice whose click is among what triggered the callback; None where there is none.
+
+    A page that inserts its buttons together with its fields triggers both, the buttons with ``n_clicks`` None.
+    """
+    for each in ctx.triggered:
+        owner = each["prop_id"].rpartition(".")[0]
+        target = json.loads(owner) if owner.startswith("{") else {}
+        if each["value"] and target.get("slice") == slice_name:
+            return Event(*(text(target.get(key)) for key in ("slice", "intent", "key", "at")))
+    return None
+
+
+def person() -> str:
+    """Return the place in the queue of queries that the browser has: no identity, and without one that of everybody
+    who has none."""
+    if not has_request_context():
+        return NO_BROWSER
+    given = request.cookies.get(BROWSER_COOKIE, "")
+    return given if is_browser(given) else NO_BROWSER
+
+
+def is_browser(cookie: str) -> bool:
+    """Whether the value of the cookie is one that the app gave out, or could have."""
+    return _BROWSER.fullmatch(cookie) is not None
+
+
 def is_from(component_id: str) -> bool:
     """Whether ``component_id`` triggered the callback."""
     return bool(ctx.triggered_id == component_id)
 
 
 def go(address: str) -> None:
-    """Send the browser to an address of the app, leaving the query behind."""
-    set_props(ids.URL, {"pathname": address, "search": ""})
+    """Send the browser to an address of the app, leaving the query of the present one behind."""
+    pathname, mark, query = address.partition("?")
+    set_props(ids.URL, {"pathname": pathname, "search": mark + query})
+
+
+def forget_query() -> None:
+    """Take the query off the address of the page."""
+    set_props(ids.URL, {"search": ""})
 
 
 def show_toast(title: str, text: str = "", kind: ToastKind = "info") -> None:

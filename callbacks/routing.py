@@ -12,7 +12,7 @@ from typing import Any
 from dash import Dash, Input, Output, State, html
 
 from beton.services import Services
-from callbacks import backtest, guards, playbooks, runs, settings, signals, units
+from callbacks import backtest, guards, history, playbooks, runs, settings, signals, units
 from layouts import ids, not_found, shell, upcoming
 from layouts.routes import Page, Route
 from store import SLICES
@@ -44,6 +44,8 @@ PAGES: dict[Page, Draw] = {
     Page.RUNS: runs.draw_list,
     Page.RUN: runs.draw_run,
     Page.BACKTEST: backtest.draw,
+    Page.HISTORY: history.draw,
+    Page.BACKTEST_COMPARE: history.draw_compare,
     Page.SETTINGS: settings.draw,
     Page.PLAYBOOKS: lambda *_: upcoming.playbooks(),
     Page.PLAYBOOK: playbooks.draw,

@@ -11,6 +11,7 @@ from dash.exceptions import PreventUpdate
 from beton.errors import BetonError
 from beton.model.unit_facts import list_traits
 from beton.services import Services
+from beton.services.explaining import explain
 from beton.services.listing import best_known, listing, listing_csv
 from callbacks import guards
 from layouts import ids
@@ -34,10 +35,14 @@ def draw_detail(route: Route, services: Services, _states: Mapping[str, Any]) ->
     """Return the page of one signal, or the 404 page."""
     try:
         report = best_known(services, services.signals.report(route.signal_id or ""))
+        versions = services.signals.versions(report.signal.id)
     except BetonError:
         return signal_not_found(route.signal_id or "")
     traits = list_traits(services.workspace.manifest_or_none())
-    page: html.Div = still(signal_detail(report, services.settings.read().min_lift, traits))
+    settings, explained = services.settings.read(), None
+    if (known := report.report) is not None:
+        explained = explain(known.evidence, known.reading, settings, known.standing)
+    page: html.Div = still(signal_detail(report, settings.min_lift, explained, traits, versions))
     return page
 
 

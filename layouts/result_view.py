@@ -19,9 +19,11 @@ from layouts.parts.figures import empty_figure, graph
 from layouts.parts.notices import Status
 from layouts.parts.tables import table
 from layouts.result_figures import funnel_figure, lift_figure, lift_limits, month_figure
+from layouts.working import explanation, numbered, show_working
 
 if TYPE_CHECKING:
     from beton.services.backtests import Report
+    from beton.services.explaining import Explanation
     from beton.services.reading import Reading
 
 # name of the leaf -> the property that carries its value
@@ -32,7 +34,9 @@ LEAVES: Final[dict[str, str]] = {
     "clock": "children",
     "verdict": "children",
     "verdict-box": "data-verdict",
+    "explanation": "children",
     "reason": "children",
+    "working": "children",
     "numbers": "hidden",
     "lift": "children",
     "lift-sub": "children",
@@ -77,10 +81,12 @@ VERDICT_STATUS: Final[dict[str, Status]] = {
 }
 
 
-def leaves(report: Report, min_lift: float) -> dict[str, Any]:
-    """Return the value of every leaf in ``LEAVES``."""
+def leaves(report: Report, min_lift: float, explained: Explanation | None = None) -> dict[str, Any]:
+    """Return the value of every leaf in ``LEAVES``; a page that does not show the working needs no ``explained``."""
     evidence, reading = report.evidence, report.reading
     values = dict.fromkeys(LEAVES) | {"run-id": report.run_id}
+    if explained is not None:
+        values |= {"explanation": explained.paragraph, "working": numbered(explained.working)}
     values |= _about(evidence, reading) | _figures(evidence, min_lift)
     if isinstance(evidence.result, NotMeasurable):
         return values | {"numbers": True}
@@ -104,7 +110,7 @@ def _about(evidence: Evidence, reading: Reading) -> dict[str, Any]:
         "unit": unit_word(evidence),
         "verdict": verdict.label,
         "verdict-box": VERDICT_STATUS[verdict.label],
-        "reason": verdict.reason + missing_words(reading),
+        "reason": verdict.reason,
         "notes": [html.Li(note.text) for note in evidence.notes],
     }
 
@@ -274,7 +280,10 @@ def _verdict(at: Placed) -> html.Section:
     return html.Section(
         [
             html.Div([html.Span("Recommendation", className="eyebrow"), at.text("verdict", "verdict-label")]),
-            html.Div([at.text("reason", "verdict-reason"), html.Div(at.text("words"), className="verdict-words")]),
+            html.Div(
+                [html.Div(at.text("words"), className="verdict-words"), explanation(at)], className="verdict-said"
+            ),
+            show_working(at),
         ],
         id=ids.result("verdict-box"),
         className="b-card verdict",

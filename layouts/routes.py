@@ -10,7 +10,7 @@ import re
 from contextvars import ContextVar
 from dataclasses import asdict, dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 from urllib.parse import parse_qs, quote, unquote, urlencode
 
 from beton.model.unit_facts import MOST_ID
@@ -32,6 +32,8 @@ class Page(StrEnum):
     USER = "user"
     ACCOUNT = "account"
     BACKTEST = "backtest"
+    HISTORY = "history"
+    BACKTEST_COMPARE = "backtest-compare"
     PLAYBOOKS = "playbooks"
     PLAYBOOK = "playbook"
     DESTINATIONS = "destinations"
@@ -44,6 +46,7 @@ HARMFUL: Final = "harmful"
 LIFTS: Final = ("1.5", "2", "3", HARMFUL)
 EVIDENCE: Final = ("3", "2", "1", "0")
 THRESHOLDS: Final = ("any", "missed")
+MOST_COMPARED: Final = 3
 MOST_CHARACTERS: Final = 200  # of a free text in the query
 
 
@@ -80,6 +83,8 @@ class Route:
         page: The page to draw.
         signal_id: The signal in ``/signals/<id>``, ``/backtest?signal=<id>`` or ``/playbooks/new?signal=<id>``.
         run_id: The backtest run in ``/backtest?run=<id>``, the discovery run in ``/runs/<id>``.
+        copy_id: The backtest run in ``/backtest?copy=<id>``, whose definition is opened to be edited.
+        run_ids: The backtest runs in ``/backtest/compare?run=<id>&run=<id>``, at most ``MOST_COMPARED``.
         unit_id: The user in ``/users/<id>``, the account in ``/accounts/<id>``: any text, encoded.
         path: The address that was asked for, as the browser encodes it, when ``page`` is ``NOT_FOUND``.
         filter: What ``/signals?...`` lists.
@@ -88,7 +93,9 @@ class Route:
     page: Page
     signal_id: str | None = None
     run_id: str | None = None
+    copy_id: str | None = None
     unit_id: str | None = None
+    run_ids: tuple[str, ...] = ()
     path: str = ""
     filter: SignalFilter = SignalFilter()
 
@@ -99,6 +106,8 @@ PATHS: dict[str, Page] = {
     "signals": Page.SIGNALS,
     "runs": Page.RUNS,
     "backtest": Page.BACKTEST,
+    "backtest/history": Page.HISTORY,
+    "backtest/compare": Page.BACKTEST_COMPARE,
     "playbooks": Page.PLAYBOOKS,
     "playbooks/new": Page.PLAYBOOK,
     "destinations": Page.DESTINATIONS,
@@ -129,14 +138,21 @@ def parse(pathname: str | None, search: str | None = "") -> Route:
             return Route(page, unit_id=unit_id)
     if name not in PATHS:
         return Route(Page.NOT_FOUND, path=path)
-    query = parse_qs((search or "").removeprefix("?"))
-    if PATHS[name] is Page.SIGNALS:
+    return _queried(PATHS[name], parse_qs((search or "").removeprefix("?")))
+
+
+def _queried(page: Page, query: dict[str, list[str]]) -> Route:
+    """Return the route of a page of ``PATHS`` with what its query names."""
+    if page is Page.SIGNALS:
         return Route(Page.SIGNALS, filter=_filter(query))
-    if PATHS[name] is Page.BACKTEST:
-        return Route(Page.BACKTEST, signal_id=_identifier(query, "signal"), run_id=_identifier(query, "run"))
-    if PATHS[name] is Page.PLAYBOOK:
+    if page is Page.BACKTEST:
+        signal_id, run_id, copy_id = (_identifier(query, key) for key in ("signal", "run", "copy"))
+        return Route(Page.BACKTEST, signal_id=signal_id, run_id=run_id, copy_id=copy_id)
+    if page is Page.BACKTEST_COMPARE:
+        return Route(Page.BACKTEST_COMPARE, run_ids=_identifiers(query, "run"))
+    if page is Page.PLAYBOOK:
         return Route(Page.PLAYBOOK, signal_id=_identifier(query, "signal"))
-    return Route(PATHS[name])
+    return Route(page)
 
 
 def href(route: Route) -> str:
@@ -150,14 +166,16 @@ def href(route: Route) -> str:
         return f"{base}/{_RUN_PREFIX}{route.run_id}"
     if route.page in _PREFIX_OF_UNIT:
         return f"{base}/{_PREFIX_OF_UNIT[route.page]}{_unit_segment(route.unit_id or '')}"
-    query: dict[str, str | None] = {}
+    query: dict[str, Any] = {}
     if route.page is Page.PLAYBOOK:
         query = {"signal": route.signal_id}
     if route.page is Page.BACKTEST:
-        query = {"run": route.run_id, "signal": route.signal_id}
+        query = {"run": route.run_id, "signal": route.signal_id, "copy": route.copy_id}
+    elif route.page is Page.BACKTEST_COMPARE:
+        query = {"run": route.run_ids}
     elif route.page is Page.SIGNALS:
         query = {**route.filter.query()}
-    given = urlencode({key: value for key, value in query.items() if value})
+    given = urlencode({key: value for key, value in query.items() if value}, doseq=True)
     return f"{base}/{_PATH_OF[route.page]}" + (f"?{given}" if given else "")
 
 
@@ -193,6 +211,11 @@ def _below_base(pathname: str) -> str | None:
 def _identifier(query: dict[str, list[str]], key: str) -> str | None:
     values = query.get(key, [])
     return values[0] if values and IDENTIFIER.fullmatch(values[0]) else None
+
+
+def _identifiers(query: dict[str, list[str]], key: str) -> tuple[str, ...]:
+    known = dict.fromkeys(value for value in query.get(key, []) if IDENTIFIER.fullmatch(value))
+    return tuple(known)[:MOST_COMPARED]
 
 
 def _filter(query: dict[str, list[str]]) -> SignalFilter:

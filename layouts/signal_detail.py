@@ -25,32 +25,46 @@ from layouts.result_view import (
     cautions,
     funnel_card,
     leaves,
-    missing_words,
     months_card,
     revenue_card,
     statistics,
     statistics_facts,
 )
 from layouts.routes import Page, Route, href
+from layouts.signal_versions import changed_notice, only_version, versions_card
 from layouts.unit_grid import who_has_it
+from layouts.working import explanation, show_working
 
 if TYPE_CHECKING:
     from beton.services.backtests import Report
-    from beton.services.signals import SavedSignal, SignalReport
+    from beton.services.explaining import Explanation
+    from beton.services.signals import SavedSignal, SignalReport, Version
 
 
-def signal_detail(each: SignalReport, min_lift: float, traits: Sequence[str] = ()) -> html.Div:
-    """Return the page of one saved signal; ``traits`` are properties to show of everyone who has it."""
+def signal_detail(
+    each: SignalReport,
+    min_lift: float,
+    explained: Explanation | None,
+    traits: Sequence[str] = (),
+    versions: Sequence[Version] = (),
+) -> html.Div:
+    """Return the page of one saved signal; ``traits`` are properties to show of everyone who has it.
+
+    ``explained`` is its verdict in words, None where there is no report; ``versions`` are the definitions it has had,
+    oldest first.
+    """
     signal, report = each.signal, each.report
-    body: list[Any] = [_definition(signal, report)]
+    data_now = "" if report is None else report.evidence.passport.snapshot_version
+    body: list[Any] = [*changed_notice(versions, data_now), _definition(signal, report, versions)]
     if report is None:
         body.append(error_notice(each.problem or "", "This signal cannot be measured on the current data"))
     else:
         who = who_has_it(signal.id, signal.definition.unit, traits)
-        body += _proof(signal.id, report, min_lift, who)
+        body += _proof(signal.id, report, leaves(report, min_lift, explained), who)
     return page(
         signal.definition.name,
         *body,
+        *versions_card(versions),
         _actions(signal),
         dcc.Download(id=ids.DETAIL_DOWNLOAD),
         subtitle=html.Div(_badges(signal, report), className="badges"),
@@ -79,13 +93,15 @@ def enable_words(enabled: bool) -> str:
     return "Disable" if enabled else "Enable"
 
 
-def _definition(signal: SavedSignal, report: Report | None) -> html.Section:
+def _definition(signal: SavedSignal, report: Report | None, versions: Sequence[Version]) -> html.Section:
     definition = signal.definition
     words = definition.description or (report.evidence.passport.words if report else "")
     named = [("Source", definition.source or "Imported files"), *_names(definition)]
-    if report is not None:
+    if report is not None and (definition.description or not definition.sql):
         named.append(("Condition", report.evidence.passport.words))
-    return card("Definition", [html.P(words, className="sentence"), facts(named), _as_yaml(signal)])
+    query = [html.Pre(html.Code(definition.sql), className="command")] if definition.sql else []
+    inside = [html.P(words, className="sentence"), facts(named), *query, _as_yaml(signal), *only_version(versions)]
+    return card("Definition", inside)
 
 
 def _as_yaml(signal: SavedSignal) -> html.Details:
@@ -120,11 +136,9 @@ def _names(definition: SignalDefinition) -> list[tuple[str, str]]:
     return [(name, value) for name, value in listed if value]
 
 
-def _proof(signal_id: str, report: Report, min_lift: float, who: html.Section) -> list[Any]:
-    at = Placed(leaves(report, min_lift))
-    verdict = report.reading.verdict
-    words: list[Any] = [html.Strong(f"{verdict.label}. "), verdict.reason, missing_words(report.reading)]
-    reason = html.P(words, className="sentence")
+def _proof(signal_id: str, report: Report, values: dict[str, Any], who: html.Section) -> list[Any]:
+    at = Placed(values)
+    reason = html.Div([html.Strong(report.reading.verdict.label), explanation(at), show_working(at)])
     stale = [warning(report.stale_because)] if report.stale_because else []
     if not isinstance(report.evidence.result, Measured):
         return [*stale, card("Backtest results", reason), who, columns(funnel_card(at), statistics(at))]
@@ -218,6 +232,7 @@ def _actions(signal: SavedSignal) -> html.Div:
             type="button",
             className="btn btn-primary",
         ),
+        link_button("Edit", href(Route(Page.BACKTEST, signal_id=signal.id))),
         link_button("Add to Rule", href(Route(Page.PLAYBOOK, signal_id=signal.id))),
         button(ids.event("signal", "export", signal.id), "Export Users", icon_name="download"),
         _copy_button("Copy link", "link", "The address of this page is on the clipboard."),

@@ -22,6 +22,7 @@ from beton.model.conditions import (
     join_list,
 )
 from beton.model.signal import SignalDefinition, from_dict
+from store.origin import Origin
 
 WITHIN: Final = "within X days"  # the PRD's fifth operator: completed, with a window that must be given
 FIELDS: Final = ("subject", "op", "value", "value2", "within")
@@ -77,6 +78,7 @@ class Draft:
     next_key: int = 2
     attempted: bool = False
     rest: Mapping[str, Any] = field(default_factory=dict)
+    origin: Origin | None = None
 
     def __post_init__(self) -> None:
         _check_shape(self.root, 1)
@@ -184,6 +186,11 @@ def _pruned(box: Box) -> Box | None:
     return replace(box, items=items) if items else None
 
 
+def begin_anew(draft: Draft, key: str) -> Draft:
+    """Leave everything from the root on behind and return an empty draft."""
+    return Draft() if key == draft.root.key else draft
+
+
 TRANSITIONS: Final = {
     "add-event": add_event,
     "add-property": add_property,
@@ -191,6 +198,7 @@ TRANSITIONS: Final = {
     "add-filter": add_filter,
     "wrap": wrap,
     "remove": remove,
+    "new": begin_anew,
 }
 
 
@@ -303,13 +311,13 @@ def _property(row: Row) -> dict[str, Any]:
     return {"property": row.subject, "op": row.op, "value": value}
 
 
-def from_definition(definition: SignalDefinition) -> Draft:
+def from_definition(definition: SignalDefinition, origin: Origin | None = None) -> Draft:
     """Return the draft that stands for a saved definition, to edit or run again."""
     counter = iter(range(1, 10_000))
     root = _opened(definition.when, counter)
     assert isinstance(root, Box)
     rest = {key: value for key, value in definition.to_dict().items() if key not in ("name", "unit", "when")}
-    return Draft(definition.name, definition.unit, replace(root, key="root"), next(counter), rest=rest)
+    return Draft(definition.name, definition.unit, replace(root, key="root"), next(counter), rest=rest, origin=origin)
 
 
 def _opened(condition: Condition, counter: Iterator[int]) -> Node:

@@ -6,7 +6,6 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Final, Literal
 
 from beton.errors import InputError
@@ -17,7 +16,6 @@ from beton.model.outcome import Outcome, Unit
 DEFAULT_LANDMARK_DAYS: Final = 14
 DAY_S: Final = 86_400
 MAX_NAME: Final = 120
-MAX_FILE_BYTES: Final = 100_000
 MAX_SQL_BYTES: Final = 20_000
 
 NO_CONDITIONS: Final = Group("all", ())
@@ -89,7 +87,7 @@ class SignalDefinition:
 
     def _meaning(self) -> dict[str, Any]:
         plain: dict[str, Any] = {"unit": self.unit}
-        if self.unit == "account":
+        if self.unit == "account" and not self.sql:
             plain["rollup"] = {"kind": self.rollup.kind, "value": self.rollup.value}
         if self.timing != "after signup":
             plain["timing"] = self.timing
@@ -175,32 +173,6 @@ def from_dict(raw: object) -> SignalDefinition:
         outcome=outcome,
         sql=sql,
     )
-
-
-def load(path: Path) -> SignalDefinition:
-    """Read one signal from a YAML or JSON file (YAML reads both)."""
-    import yaml
-
-    try:
-        with path.open("rb") as file:
-            text = file.read(MAX_FILE_BYTES + 1)
-    except OSError as problem:
-        raise InputError(f"cannot read {path}: {problem.strerror}; check the file name") from problem
-    if len(text) > MAX_FILE_BYTES:
-        raise InputError(f"{path} is larger than {MAX_FILE_BYTES:,} bytes; a signal file is a page of text")
-    try:
-        plain = yaml.safe_load(text.decode("utf-8"))
-    except UnicodeDecodeError as problem:
-        raise InputError(f"{path} is not UTF-8 text; save it as UTF-8") from problem
-    except yaml.YAMLError as problem:
-        where = getattr(problem, "problem_mark", None)
-        line = f" at line {where.line + 1}" if where else ""
-        fix = 'check indentation, and write operators in quotes: op: ">="'
-        raise InputError(f"{path} is not valid YAML{line}; {fix}") from problem
-    # PyYAML lets these through: an impossible date, a number of thousands of digits, lists within lists without end.
-    except (ValueError, OverflowError, RecursionError) as problem:
-        raise InputError(f"{path} holds a date, number or nesting that cannot be read; put it in quotes") from problem
-    return from_dict(plain)
 
 
 def _name(raw: object, errors: dict[str, str]) -> str:

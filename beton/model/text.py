@@ -86,6 +86,20 @@ def p_value(p: float | None) -> str:
     return f"{rounded:.{2 - math.floor(math.log10(rounded))}f}"
 
 
+def p_limit(p: float, digits: int = 2) -> str:
+    """Return a p-value written out however small, in ``digits`` significant figures: ``0.0021``, ``0.000018``."""
+    if p == 0:
+        return "0"
+    rounded = float(f"{p:.{digits - 1}e}")
+    return f"{rounded:.{max(0, digits - 1 - math.floor(math.log10(rounded)))}f}"
+
+
+def ordinal(number: int) -> str:
+    """Return a place in a row: ``1st``, ``2nd``, ``7th``, ``12th``."""
+    ending = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{count(number)}{ending}"
+
+
 def days(number: Number | None) -> str:
     """Return a duration: ``1 day``, ``14 days``, ``2.5 days``."""
     if number is None or math.isnan(number):

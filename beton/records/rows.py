@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 from beton.model.settings import CompanySettings
 
@@ -57,11 +57,22 @@ class SignalVersion:
 
 
 @dataclass(frozen=True, slots=True)
+class MeasuredDefinition:
+    """The newest finished backtest run of a definition."""
+
+    definition_hash: str
+    run_id: str
+    finished_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class RunRecord:
     """One backtest run; ``progress`` is a share 0..1, ``evidence`` is there once it is done.
 
     ``request_hash`` covers definition, settings and snapshot: equal hashes have equal evidence.
-    An interrupted run finished when it last gave a sign of life.
+    An interrupted run finished when it last gave a sign of life. ``actor`` started it; ``asked`` says that a person
+    asked it as a hypothesis, rather than a page that wanted the evidence of a saved signal. ``p_value`` is that of the
+    evidence, None where nothing could be measured.
     """
 
     id: str
@@ -77,6 +88,18 @@ class RunRecord:
     created_at: datetime
     finished_at: datetime | None
     heartbeat_at: datetime
+    actor: str
+    asked: bool
+    p_value: float | None
+
+
+class AskedRun(NamedTuple):
+    """What the ledger of hypotheses needs of a run that somebody asked and that measured a p-value."""
+
+    id: str
+    request_hash: str
+    definition_hash: str
+    p_value: float
 
 
 @dataclass(frozen=True, slots=True)

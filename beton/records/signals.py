@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, TypeAlias
 
@@ -12,12 +12,14 @@ from beton.errors import InputError
 from beton.records.audit import note
 from beton.records.columns import storable
 from beton.records.database import Database
-from beton.records.rows import LOCAL_ACTOR, SignalRecord, SignalVersion
-from beton.records.tables import numbering, signal_versions, signals
+from beton.records.rows import LOCAL_ACTOR, MeasuredDefinition, SignalRecord, SignalVersion
+from beton.records.tables import backtest_runs, numbering, signal_versions, signals
 
 LONGEST_NAME: Final = 120
 Named: TypeAlias = tuple[str, Mapping[str, Any], str]
 """The name of a signal, its definition and the hash of that."""
+Redefined: TypeAlias = tuple[str, int, Named]
+"""The id of a signal, the version it has, and what the next one says."""
 
 _OLDEST_FIRST: Final = (func.length(signals.c.id), signals.c.id)
 
@@ -93,33 +95,63 @@ class SignalRepository:
             rows = connection.execute(query.order_by(signal_versions.c.version)).mappings()
             return tuple(SignalVersion(**row) for row in rows)
 
+    def measured(self, signal_id: str) -> dict[str, MeasuredDefinition]:
+        """Return, by its hash, each definition the signal has had that was measured, with the newest finished run."""
+        hashes = select(signal_versions.c.definition_hash).where(signal_versions.c.signal_id == signal_id)
+        runs = backtest_runs.c
+        query = (
+            select(runs.definition_hash, runs.id, runs.finished_at)
+            .where(runs.status == "done", runs.definition_hash.in_(hashes))
+            .order_by(runs.finished_at, runs.id)
+        )
+        with self._database.read() as connection:
+            return {row.definition_hash: MeasuredDefinition(*row) for row in connection.execute(query)}
+
+    def every_version(self) -> tuple[tuple[str, str, int, bool], ...]:
+        """Return (hash, signal, version, whether it is the signal's current one) of every definition ever saved."""
+        wanted = (
+            signal_versions.c.definition_hash,
+            signals.c.id,
+            signal_versions.c.version,
+            signal_versions.c.version == signals.c.version,
+        )
+        query = select(*wanted).join(signals).order_by(*_OLDEST_FIRST, signal_versions.c.version)
+        with self._database.read() as connection:
+            return tuple((digest, owner, n, bool(current)) for digest, owner, n, current in connection.execute(query))
+
     def add_version(
-        self,
-        signal_id: str,
-        definition: Mapping[str, Any],
-        definition_hash: str,
-        *,
-        expected_version: int,
-        at: datetime,
-        actor: str = LOCAL_ACTOR,
+        self, signal_id: str, new: Named, *, expected_version: int, at: datetime, actor: str = LOCAL_ACTOR
     ) -> SignalRecord:
-        """Give the signal a further definition, built on ``expected_version``.
+        """Give the signal a further definition, built on ``expected_version``, and its name.
+
+        One that only discovery had found is switched on and kept, as if a person had saved it.
 
         Raises:
             InputError: somebody else changed it since that version was read, or it is not JSON.
         """
-        version = expected_version + 1
-        change = update(signals).where(signals.c.id == signal_id, signals.c.version == expected_version)
         with self._database.write() as connection:
-            _read(connection, signal_id)
-            if connection.execute(change.values(version=version, updated_at=at)).rowcount == 0:
-                raise InputError(
-                    f"Signal {signal_id} was changed elsewhere since you opened it: reload and save again."
-                )
-            _add_definition(connection, signal_id, version, definition, definition_hash, at)
-            detail = {"version": version, "definition_hash": definition_hash}
-            note(connection, at, actor, "signal.redefined", signal_id, detail)
-            return _read(connection, signal_id)
+            return _redefine(connection, (signal_id, expected_version, new), at, actor)
+
+    def apply(
+        self,
+        created: Iterable[Named],
+        redefined: Iterable[Redefined],
+        disabled: Iterable[str],
+        *,
+        at: datetime,
+        actor: str = LOCAL_ACTOR,
+    ) -> None:
+        """Create signals, give others a further version and switch others off: all of it, or nothing.
+
+        Raises:
+            InputError: one of them was changed elsewhere meanwhile, or another signal has one of the names by now.
+        """
+        with self._database.write() as connection:
+            named = [_redefine(connection, each, at, actor).name for each in redefined]
+            named += [_create(connection, each, at, actor).name for each in created]
+            for signal_id in disabled:
+                _switch(connection, signal_id, False, at, actor)
+            _refuse_namesakes(connection, named)
 
     def set_enabled(self, signal_id: str, enabled: bool, *, at: datetime, actor: str = LOCAL_ACTOR) -> SignalRecord:
         """Switch the signal on or off. Nothing is written when it is so already."""
@@ -181,6 +213,31 @@ def _create(
     detail = {"name": name, "demo": demo, "definition_hash": definition_hash}
     note(connection, at, actor, "signal.created", signal_id, detail)
     return _read(connection, signal_id)
+
+
+def _redefine(connection: Connection, further: Redefined, at: datetime, actor: str) -> SignalRecord:
+    signal_id, expected_version, (name, definition, definition_hash) = further
+    before, version = _read(connection, signal_id), expected_version + 1
+    values: dict[str, Any] = {"name": _checked_name(name), "version": version, "updated_at": at}
+    if before.definition_hash != definition_hash:
+        values["run_id"] = None  # what a discovery run found was the definition before
+    if before.origin == "discovery":
+        values["origin"] = "person"
+        _switch(connection, signal_id, True, at, actor)
+    change = update(signals).where(signals.c.id == signal_id, signals.c.version == expected_version)
+    if connection.execute(change.values(values)).rowcount == 0:
+        raise InputError(f"Signal {signal_id} was changed elsewhere since you opened it: reload and save again.")
+    _add_definition(connection, signal_id, version, definition, definition_hash, at)
+    detail = {"version": version, "definition_hash": definition_hash}
+    note(connection, at, actor, "signal.redefined", signal_id, detail)
+    return _read(connection, signal_id)
+
+
+def _refuse_namesakes(connection: Connection, names: Sequence[str]) -> None:
+    bearers = select(signals.c.name).where(signals.c.name.in_(names)).group_by(signals.c.name)
+    twice = connection.scalars(bearers.having(func.count() > 1).order_by(signals.c.name)).first()
+    if twice is not None:
+        raise InputError(f"Another signal is called {twice!r} by now: rename one of them, then apply again.")
 
 
 def _switch(connection: Connection, signal_id: str, enabled: bool, at: datetime, actor: str) -> SignalRecord:

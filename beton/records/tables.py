@@ -17,6 +17,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    false,
     text,
 )
 
@@ -73,6 +74,9 @@ signal_versions: Final = Table(
     Column("created_at", UtcDateTime, nullable=False),
 )
 
+# A partial index serves a query only whose condition reads the same.
+ASKED_TESTS: Final = text("asked AND p_value IS NOT NULL")
+
 backtest_runs: Final = Table(
     "backtest_runs",
     metadata,
@@ -89,9 +93,19 @@ backtest_runs: Final = Table(
     Column("created_at", UtcDateTime, nullable=False, index=True),
     Column("finished_at", UtcDateTime),
     Column("heartbeat_at", UtcDateTime, nullable=False),
+    Column("actor", Text, nullable=False, server_default="local"),
+    Column("asked", Boolean, nullable=False, server_default=false()),
+    Column("p_value", Float),
     CheckConstraint("status IN ('queued', 'running', 'done', 'failed', 'interrupted')", name="status"),
     CheckConstraint("progress BETWEEN 0 AND 1", name="progress"),
     CheckConstraint("(status = 'done') = (evidence IS NOT NULL)", name="evidence"),
+    # It holds all that the ledger reads: the rows themselves are long, because of their evidence.
+    Index(
+        "ix_backtest_runs_asked",
+        *("finished_at", "id", "request_hash", "definition_hash", "p_value", "asked"),
+        sqlite_where=ASKED_TESTS,
+        postgresql_where=ASKED_TESTS,
+    ),
 )
 
 _OPEN_JOB: Final = text("status IN ('queued', 'running')")

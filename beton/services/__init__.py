@@ -10,7 +10,10 @@ if TYPE_CHECKING:
     from beton.services.discovery import Discovery
     from beton.services.discovery_runs import DiscoveryRuns
     from beton.services.examinations import Examinations
+    from beton.services.history import History
+    from beton.services.ledger import Ledger
     from beton.services.playbooks import Playbooks
+    from beton.services.queries import Queries
     from beton.services.settings import SettingsService
     from beton.services.signals import Signals
     from beton.services.units import Units
@@ -30,3 +33,6 @@ class Services:
     examinations: Examinations
     units: Units
     playbooks: Playbooks
+    queries: Queries
+    ledger: Ledger
+    history: History

@@ -7,7 +7,7 @@ import re
 import time
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,29 +15,34 @@ from beton import clock
 from beton.errors import BetonError, InputError, NoDataError, WarehouseError
 from beton.model.conditions import shown
 from beton.model.evidence import Evidence
+from beton.model.ledger import Standing
 from beton.model.outcome import Outcome, Unit
 from beton.model.settings import CompanySettings
 from beton.model.signal import SignalDefinition, content_hash
+from beton.records.rows import LOCAL_ACTOR
 from beton.services import measurement
+from beton.services.ledger import Ledger, corrected
 from beton.services.measurement import Question
 from beton.services.reading import Acv, Reading, read
 from beton.stats.proportions import TwoByTwo
 from beton.warehouse.compile import DIALECTS, Catalogue
-from beton.warehouse.core.count import count_core
+from beton.warehouse.core.count import count_core, count_matches
 from beton.warehouse.core.frame import Frame, frame
 from beton.warehouse.core.match import warm, why_not
-from beton.warehouse.counts import CohortCounts, count_cohort, excluded_units, time_to_outcome_s
+from beton.warehouse.counts import EVALUATING, CohortCounts, count_cohort, excluded_units, time_to_outcome_s
 from beton.warehouse.deal_amounts import won_amounts
 from beton.warehouse.landmark import Clock, cohort_sql, excluded_sql, time_to_outcome_sql
 from beton.warehouse.members import members
 
 if TYPE_CHECKING:
+    import duckdb
     import numpy as np
     from numpy.typing import NDArray
 
     from beton.records.rows import RunRecord
     from beton.records.runs import RunRepository
     from beton.records.settings import SettingsRepository
+    from beton.services.queries import Queries
     from beton.warehouse.core.arrays import Core
     from beton.warehouse.reader import Warehouse
 
@@ -49,20 +54,29 @@ KEPT_FRAMES: Final = 8
 
 @dataclass(frozen=True)
 class Report:
-    """A finished run as it is shown; ``stale_because`` says why its clock or data is no longer the current one."""
+    """A finished run as it is shown; ``stale_because`` says why its clock or data is no longer the current one.
+
+    ``standing`` is its place among all hypotheses that people asked, by which the verdict is corrected; None for one
+    that nobody asked.
+    """
 
     run_id: str
     evidence: Evidence
     reading: Reading
     stale_because: str | None
+    standing: Standing | None = None
 
 
 class Backtests:
     """Runs and reads backtests."""
 
-    def __init__(self, warehouse: Warehouse, runs: RunRepository, settings: SettingsRepository) -> None:
+    def __init__(
+        self, warehouse: Warehouse, runs: RunRepository, settings: SettingsRepository, queries: Queries
+    ) -> None:
         self._warehouse = warehouse
         self._runs = runs
+        self._ledger = Ledger(runs)
+        self._queries = queries
         self._settings = settings
         self._answers: dict[tuple[str, str], Any] = {}
         self._frames: dict[tuple[str, Unit, Outcome, Clock], Frame] = {}
@@ -74,12 +88,24 @@ class Backtests:
             manifest = self._warehouse.manifest()
             self._time_to_outcome_s(manifest.version, "user", manifest.conversion or Outcome())
             warm(self._warehouse.core())
+            self._queries.warm()
 
-    def run(self, signal: SignalDefinition, run_id: str | None = None) -> Report:
+    def run(
+        self,
+        signal: SignalDefinition,
+        run_id: str | None = None,
+        *,
+        person: str = LOCAL_ACTOR,
+        asked_by: str | None = LOCAL_ACTOR,
+    ) -> Report:
         """Measure ``signal`` now and store the evidence under ``run_id`` (32 hex digits; made when not given).
+
+        ``person`` says whose turn a query takes in the sandbox, ``asked_by`` who wants to know: their question enters
+        the ledger of hypotheses. None is for a page that only wants its evidence.
 
         Raises:
             InputError: the definition names something the data does not have; no run is stored then.
+            SqlError: its query may not or cannot be run.
             NoDataError: nothing has been imported.
         """
         run_id = run_id or uuid.uuid4().hex
@@ -94,9 +120,10 @@ class Backtests:
             request_hash=request_hash,
             snapshot_version=question.manifest.version,
             at=clock.now(),
+            asked_by=asked_by,
         )
         try:
-            evidence = self._measure(question, run_id)
+            evidence = self._measure(question, run_id, person)
         except Exception as problem:
             self._runs.fail(run_id, _sentence(problem), at=clock.now())
             raise
@@ -104,7 +131,11 @@ class Backtests:
         return self._report(run_id, evidence, settings)
 
     def check(self, signal: SignalDefinition) -> None:
-        """Raise InputError, with the path of each fault, if the current data lacks what ``signal`` names."""
+        """Raise InputError, with the path of each fault, if the current data lacks what ``signal`` names.
+
+        A query is only read here: what it names is found out when it runs.
+        """
+        self._queries.check(signal)
         Catalogue.of(self._warehouse.manifest()).check(signal)
 
     def get_or_run(self, signal: SignalDefinition) -> Report:
@@ -113,7 +144,7 @@ class Backtests:
         _, request_hash = self._ask(signal, settings)
         stored = self._runs.latest_for(request_hash)
         if stored is None or stored.status != "done" or stored.evidence is None:
-            return self.run(signal)
+            return self.run(signal, asked_by=None)
         return self._report(stored.id, Evidence.from_json(dict(stored.evidence)), settings)
 
     def status(self, run_id: str) -> RunRecord:
@@ -144,15 +175,30 @@ class Backtests:
         question, _ = self._ask(signal, self._settings.read())
         if dialect == "duckdb":
             return question.sql
+        if signal.sql:
+            raise InputError(f"{signal.name} is written in DuckDB's SQL; no other dialect can be made of it")
         manifest = question.manifest
         cut = measurement.clock_of(question.cohort, question.outcome, manifest)
         return cohort_sql(signal, question.outcome, cut, Catalogue.of(manifest), dialect)
 
     def members(self, signal: SignalDefinition) -> tuple[tuple[str, ...], list[tuple[object, ...]]]:
         """Return header and rows of everyone who carries ``signal``, eligible or not, internal accounts left out."""
-        question, _ = self._ask(signal, self._settings.read())
+        data_end_s = int(self._warehouse.manifest().data_end.timestamp())
         with self._warehouse.connection() as connection:
-            return members(connection, question.sql, signal.unit, int(question.manifest.data_end.timestamp()))
+            return members(connection, self.cohort_on(connection, signal), signal.unit, data_end_s)
+
+    def cohort_on(self, connection: duckdb.DuckDBPyConnection, signal: SignalDefinition) -> str:
+        """Return the SELECT of the signal's cohort, and give ``connection`` the answer if the signal is in SQL.
+
+        Raises:
+            InputError: the current data lacks what the signal names, or its query cannot be run.
+        """
+        question, _ = self._ask(signal, self._settings.read())
+        if not signal.sql:
+            return question.sql
+        cut = measurement.clock_of(question.cohort, question.outcome, question.manifest)
+        self._queries.lay_down(connection, signal, cut.landmark_s)
+        return cohort_sql(signal, question.outcome, cut, Catalogue.of(question.manifest))
 
     def _ask(self, signal: SignalDefinition, settings: CompanySettings) -> tuple[Question, str]:
         manifest = self._warehouse.manifest()
@@ -161,12 +207,17 @@ class Backtests:
         outcome = measurement.outcome_of(signal, manifest)
         waits = self._time_to_outcome_s(manifest.version, signal.unit, outcome)
         cohort = measurement.cohort_of(signal, outcome, waits, settings.sales_cycle_days)
-        sql = cohort_sql(signal, outcome, measurement.clock_of(cohort, outcome, manifest), catalogue)
-        refused = why_not(self._warehouse.core(), signal, outcome)
-        engine = measurement.ENGINE if refused else measurement.CORE_ENGINE
+        sql = signal.sql or cohort_sql(signal, outcome, measurement.clock_of(cohort, outcome, manifest), catalogue)
+        engine = self._engine(signal, outcome)
         return Question(signal, outcome, cohort, manifest, sql, engine), content_hash(
             [signal.meaning_hash(), outcome.to_dict(), cohort.horizon_days, manifest.version, engine]
         )
+
+    def _engine(self, signal: SignalDefinition, outcome: Outcome) -> str:
+        if signal.sql:
+            return measurement.SANDBOX_ENGINE
+        refused = why_not(self._warehouse.core(), signal, outcome)
+        return measurement.ENGINE if refused else measurement.CORE_ENGINE
 
     def _time_to_outcome_s(self, version: str, unit: Unit, outcome: Outcome) -> NDArray[np.int64]:
         sql = time_to_outcome_sql(unit, outcome)
@@ -192,7 +243,7 @@ class Backtests:
             self._answers = kept
         return kept[key]
 
-    def _measure(self, question: Question, run_id: str) -> Evidence:
+    def _measure(self, question: Question, run_id: str, person: str) -> Evidence:
         spoke_at = time.monotonic()
 
         def on_step(stage: str, progress: float) -> None:
@@ -201,11 +252,11 @@ class Backtests:
                 self._runs.beat(run_id, stage, progress, at=clock.now())
                 spoke_at = time.monotonic()
 
-        counts = self._count(question, on_step)
+        counts = self._count(question, on_step, person)
         on_step("Working out the statistics", 0.95)
         return measurement.evidence_of(question, counts)
 
-    def _count(self, question: Question, on_step: Callable[[str, float], None]) -> CohortCounts:
+    def _count(self, question: Question, on_step: Callable[[str, float], None], person: str) -> CohortCounts:
         with self._warehouse.connection() as connection:
             core = self._warehouse.core()
             if self._warehouse.version() != question.manifest.version:
@@ -213,8 +264,12 @@ class Backtests:
             excluded = self._excluded(question)
             if question.engine == measurement.ENGINE:
                 return count_cohort(connection, question.sql, excluded, on_step)
-        cut = measurement.clock_of(question.cohort, question.outcome, question.manifest)
-        return count_core(core, question.signal, self._frame(core, question, cut), cut.landmark_s, excluded, on_step)
+        signal, cut = question.signal, measurement.clock_of(question.cohort, question.outcome, question.manifest)
+        if question.engine == measurement.CORE_ENGINE:
+            return count_core(core, signal, self._frame(core, question, cut), cut.landmark_s, excluded, on_step)
+        on_step(EVALUATING, 0.0)
+        matched_s = self._queries.matched_s(signal, cut.landmark_s, person)
+        return count_matches(matched_s, self._frame(core, question, cut), excluded, on_step)
 
     def _frame(self, core: Core, question: Question, cut: Clock) -> Frame:
         """The cohort without its signal; the last few are kept, because signals of one landmark share theirs."""
@@ -227,7 +282,9 @@ class Backtests:
         return found
 
     def _report(self, run_id: str, evidence: Evidence, settings: CompanySettings) -> Report:
-        return Report(run_id, evidence, read(evidence, settings, self.acv(settings)), self._stale(evidence))
+        reading, standing = read(evidence, settings, self.acv(settings)), self._ledger.standing(run_id)
+        reading = replace(reading, verdict=corrected(reading.verdict, standing))
+        return Report(run_id, evidence, reading, self._stale(evidence), standing)
 
     def acv(self, settings: CompanySettings) -> Acv:
         """The contract value of projections: from Settings, or from won deals in the workspace's currency."""

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from beton.model.manifest import Manifest
     from beton.records.discoveries import DiscoveryRepository
     from beton.records.settings import SettingsRepository
+    from beton.services.queries import Queries
     from beton.warehouse.core.arrays import Core
     from beton.warehouse.landmark import Clock
     from beton.warehouse.reader import Warehouse
@@ -57,9 +58,15 @@ class Examinations:
     """Use cases on the examination of signals; safe to share between threads."""
 
     def __init__(
-        self, warehouse: Warehouse, runs: DiscoveryRepository, settings: SettingsRepository, signals: Signals
+        self,
+        warehouse: Warehouse,
+        runs: DiscoveryRepository,
+        settings: SettingsRepository,
+        signals: Signals,
+        queries: Queries,
     ) -> None:
         self._warehouse = warehouse
+        self._queries = queries
         self._runs = runs
         self._settings = settings
         self._signals = signals
@@ -141,7 +148,7 @@ class Examinations:
             return "Signals at any time are compared week by week, and are not examined yet; their backtest holds."
         if measurement.lacks_deals(outcome, manifest):
             return measurement.NO_DEALS
-        why = why_not(self._warehouse.core(), signal, outcome)
+        why = "" if signal.sql else why_not(self._warehouse.core(), signal, outcome)
         return f"It cannot be examined: {why}." if why else ""
 
     def _setup(self, signal: SignalDefinition) -> _Setup:
@@ -192,7 +199,9 @@ class Examinations:
 
     def _carried(self, core: Core, version: str, signal: SignalDefinition) -> NDArray[np.bool_]:
         def made() -> NDArray[np.bool_]:
-            carried: NDArray[np.bool_] = match_s(core, signal, seconds(signal.landmark_days)) < NEVER
+            landmark_s = seconds(signal.landmark_days)
+            matched_s = self._queries.matched_s(signal, landmark_s) if signal.sql else match_s(core, signal, landmark_s)
+            carried: NDArray[np.bool_] = matched_s < NEVER
             return carried
 
         return self._carriers.get((version, signal.meaning_hash()), made)

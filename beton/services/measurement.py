@@ -47,6 +47,7 @@ from beton.warehouse.landmark import (
 
 ENGINE: Final = "sql-1"
 CORE_ENGINE: Final = "core-1"
+SANDBOX_ENGINE: Final = "sandbox-1"
 GAP_DAYS: Final = 1.0
 HORIZON_QUANTILE: Final = 0.8
 LEAD_MONTHS: Final = 3

@@ -38,8 +38,10 @@ class Playbooks:
             raise InputError(f"Choose between one and {MOST_SIGNALS} signals.")
         manifest = self._warehouse.manifest()
         definitions = {each: self._signals.read(each).definition for each in dict.fromkeys(named)}
-        compiled = {each: (self._backtests.sql(about), about.unit) for each, about in definitions.items()}
         with self._warehouse.connection() as connection:
+            compiled = {
+                each: (self._backtests.cohort_on(connection, about), about.unit) for each, about in definitions.items()
+            }
             return reach(
                 connection,
                 [[compiled[each] for each in alternative] for alternative in alternatives],

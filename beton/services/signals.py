@@ -1,10 +1,11 @@
-"""Saved signals: create, list, switch on and off, and export who carries them."""
+"""Saved signals: create, change, list, switch on and off, and export who carries them."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from beton import clock
@@ -15,7 +16,7 @@ from beton.services.backtests import Backtests, Report
 from beton.services.csv_text import csv_text
 
 if TYPE_CHECKING:
-    from beton.records.rows import SignalRecord
+    from beton.records.rows import MeasuredDefinition, SignalRecord
     from beton.records.signals import SignalRepository
 
 
@@ -59,6 +60,29 @@ class SignalReport:
         return math.inf if measured.lift is None else measured.lift
 
 
+@dataclass(frozen=True)
+class VersionEvidence:
+    """The newest finished backtest of a definition, read under today's settings, on whatever data it was measured."""
+
+    report: Report
+    measured_at: datetime
+
+
+@dataclass(frozen=True)
+class Version:
+    """One definition that a saved signal has had.
+
+    ``has_new_meaning`` says that it does not mean what the version before meant; a change of words alone leaves the
+    evidence valid. ``evidence`` is found by meaning; None where that was never measured.
+    """
+
+    version: int
+    definition: SignalDefinition
+    created_at: datetime
+    has_new_meaning: bool
+    evidence: VersionEvidence | None
+
+
 class Signals:
     """Use cases on saved signals."""
 
@@ -81,6 +105,57 @@ class Signals:
     def save_run(self, run_id: str) -> SavedSignal:
         """Save the definition that a run measured; InputError if it did not finish."""
         return self.save(from_dict(self._backtests.report(run_id).evidence.passport.definition))
+
+    def save_version(self, signal_id: str, run_id: str, expected_version: int | None = None) -> SavedSignal:
+        """Give the signal the definition that a run measured, name included, as its next version.
+
+        Where text and meaning are those of the current version, that is returned and nothing is written.
+
+        Raises:
+            InputError: the run did not finish, or the signal is no longer at ``expected_version``.
+        """
+        definition = from_dict(self._backtests.report(run_id).evidence.passport.definition)
+        current = self.read(signal_id)
+        if is_same(current.definition, definition):
+            return current
+        built_on = current.version if expected_version is None else expected_version
+        return _saved(
+            self._repository.add_version(signal_id, _stored(definition), expected_version=built_on, at=clock.now())
+        )
+
+    def versions(self, signal_id: str) -> tuple[Version, ...]:
+        """Return every definition that the signal has had, oldest first, each with its own evidence."""
+        stored, measured = self._repository.versions(signal_id), self._repository.measured(signal_id)
+        evidence = {key: self._evidence(each) for key, each in measured.items()}
+        before = (None, *(each.definition_hash for each in stored))
+        return tuple(
+            Version(
+                version=each.version,
+                definition=from_dict(dict(each.definition)),
+                created_at=each.created_at,
+                has_new_meaning=last is not None and last != each.definition_hash,
+                evidence=evidence.get(each.definition_hash),
+            )
+            for each, last in zip(stored, before, strict=False)
+        )
+
+    def apply(
+        self,
+        created: Sequence[SignalDefinition],
+        changed: Sequence[tuple[SavedSignal, SignalDefinition]],
+        disabled: Sequence[SavedSignal],
+    ) -> None:
+        """Create, change and switch off signals: all of it, or nothing.
+
+        Raises:
+            InputError: one of those to change is no longer at the version given, or a name is taken by now.
+        """
+        self._repository.apply(
+            [_stored(each) for each in created],
+            [(saved.id, saved.version, _stored(definition)) for saved, definition in changed],
+            [saved.id for saved in disabled],
+            at=clock.now(),
+        )
 
     def read(self, signal_id: str) -> SavedSignal:
         """Return one saved signal; InputError when there is none of that id."""
@@ -112,11 +187,23 @@ class Signals:
         header, rows = self._backtests.members(signal.definition)
         return f"beton-{signal.id}.csv", csv_text(header, rows)
 
+    def _evidence(self, measured: MeasuredDefinition) -> VersionEvidence | None:
+        try:
+            return VersionEvidence(self._backtests.report(measured.run_id), measured.finished_at)
+        except BetonError:  # stored by another version of Beton, or there is no data to read it by
+            return None
+
     def _with_evidence(self, signal: SavedSignal) -> SignalReport:
         try:
             return SignalReport(signal, self._backtests.get_or_run(signal.definition), None)
         except BetonError as problem:  # the data may have lost an event that an older signal asks for
             return SignalReport(signal, None, str(problem))
+
+
+def is_same(one: SignalDefinition, other: SignalDefinition) -> bool:
+    """Whether two definitions are the same in meaning and in words."""
+    words = [(each.name, each.description, each.source) for each in (one, other)]
+    return one.meaning_hash() == other.meaning_hash() and words[0] == words[1]
 
 
 def _stored(definition: SignalDefinition) -> tuple[str, dict[str, Any], str]:

@@ -41,8 +41,9 @@ class Units:
             InputError: no such signal, or the data lack what it names.
         """
         signal = self._signals.read(signal_id).definition
-        manifest, sql = self._warehouse.manifest(), self._backtests.sql(signal)
+        manifest = self._warehouse.manifest()
         with self._warehouse.connection() as connection:
+            sql = self._backtests.cohort_on(connection, signal)
             return member_page(connection, sql, signal.unit, _end_s(manifest), wanted, list_traits(manifest))
 
     def read(self, user_id: str) -> UnitFacts:
@@ -76,7 +77,7 @@ class Units:
         span_days = min(max(SHORTEST_SPAN_DAYS, waited_days), LONGEST_SPAN_DAYS)
         event_count, before_signup = rows.event_totals(connection, user)
         keys = {} if user.values["is_internal"] else {"user": user.user_key, "account": user.company_key}
-        carried, unmeasured = self._carried(connection, manifest, keys, signed_up_at)
+        carried, unmeasured = self._carried(manifest, keys, signed_up_at)
         return UnitFacts(
             user_id=user.values["user_id"],
             email=user.values["email"],
@@ -108,7 +109,7 @@ class Units:
         first_seen_at = None if values["t0_s"] is None else datetime.fromtimestamp(values["t0_s"], UTC)
         is_measured = first_seen_at is not None and not values["is_internal"]
         keys = {"account": account.company_key} if is_measured else {}
-        carried, unmeasured = self._carried(connection, manifest, keys, first_seen_at or manifest.data_end)
+        carried, unmeasured = self._carried(manifest, keys, first_seen_at or manifest.data_end)
         people, people_count = rows.people_of(connection, account)
         return AccountFacts(
             account_id=values["company_id"],
@@ -129,11 +130,7 @@ class Units:
         )
 
     def _carried(
-        self,
-        connection: duckdb.DuckDBPyConnection,
-        manifest: Manifest,
-        keys: Mapping[str, int | None],
-        since: datetime,
+        self, manifest: Manifest, keys: Mapping[str, int | None], since: datetime
     ) -> tuple[tuple[Carried, ...], tuple[str, ...]]:
         """The saved signals on the units of ``keys`` that they carry, oldest match first; days count from ``since``."""
         carried, unmeasured = [], []
@@ -142,7 +139,9 @@ class Units:
             if key is None:
                 continue
             try:
-                found = member_of(connection, self._backtests.sql(signal), key, _end_s(manifest))
+                with self._warehouse.connection() as connection:
+                    cohort = self._backtests.cohort_on(connection, signal)
+                    found = member_of(connection, cohort, key, _end_s(manifest))
             except BetonError:  # the data may have lost an event that an older signal asks for
                 unmeasured.append(signal.name)
                 continue

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from beton.errors import ImportRefused, NoDataError, WarehouseError
-from beton.model.signal import load
+from beton.model.signal_file import load
 
 if TYPE_CHECKING:
     from beton.model.manifest import Manifest

@@ -17,6 +17,7 @@ from beton.model.mapping import FIELDS, Mapping, joined_company_column
 from beton.warehouse.connection import BUILD_THREADS, ident, literal
 from beton.warehouse.staging import StagedTable
 from beton.warehouse.unit_columns import add_unit_columns
+from beton.warehouse.views import ViewColumns, whole
 
 if TYPE_CHECKING:
     import duckdb
@@ -228,31 +229,9 @@ def create_views(connection: duckdb.DuckDBPyConnection, staged: Staged) -> None:
     users = [*_USER_FACTS, "company_name", "company_size", "industry", *_properties(staged, "users")]
     users += [joined_company_column(name) for name in _properties(staged, "companies")]
     companies = ["domain", "company_size", "industry", "country", *_properties(staged, "companies")]
-    typed = _properties(staged, "events")
-    properties = "e.properties::JSON"
-    if typed:
-        pairs = ", ".join(f"{literal(name)}, e.{ident(name)}" for name in typed)
-        # In this order the patch drops properties without a value.
-        properties = f"json_merge_patch(coalesce(e.properties::JSON, '{{}}'::JSON), json_object({pairs}))"
-    connection.execute(
-        f"""CREATE VIEW main.users AS
-        SELECT u.user_id, u.email, c.company_id, u.signed_up_at, {_listed("u", users)}
-        FROM store.users AS u LEFT JOIN store.companies AS c ON c.company_key = u.company_key;
-        CREATE VIEW main.companies AS SELECT c.company_id, c.name, {_listed("c", companies)} FROM store.companies AS c;
-        CREATE VIEW main.events AS
-        SELECT u.user_id, c.company_id, e.event, e.ts AS timestamp, e.rel_s / 86400.0::DOUBLE AS days_since_signup,
-            e.page_path, {properties} AS properties
-        FROM store.events AS e JOIN store.users AS u ON u.user_key = e.user_key
-        LEFT JOIN store.companies AS c ON c.company_key = u.company_key;
-        CREATE VIEW main.deals AS
-        SELECT d.deal_id, c.company_id, u.user_id, d.amount, d.currency, d.stage, d.created_at, d.closed_at, d.is_won
-        FROM store.deals AS d LEFT JOIN store.companies AS c ON c.company_key = d.company_key
-        LEFT JOIN store.users AS u ON u.user_key = d.user_key"""
-    )
-
-
-def _listed(alias: str, names: list[str]) -> str:
-    return ", ".join(f"{alias}.{ident(name)}" for name in names)
+    columns = ViewColumns(tuple(users), tuple(companies), tuple(_properties(staged, "events")))
+    for name, select in whole(columns).items():
+        connection.execute(f"CREATE VIEW main.{name} AS {select}")
 
 
 def _properties(staged: Staged, table: str) -> list[str]:

@@ -207,6 +207,7 @@ def compile_conditions(signal: SignalDefinition, catalogue: Catalogue, landmark_
     In the resulting expression ``u`` is the row of ``store.users``, ``t0_s`` of the unit is ``u.t0_s`` less
     ``u.account_offset_s`` for accounts.
     """
+    _refuse_query(signal)
     catalogue.check(signal)
     writer = _AfterSignup(signal, catalogue, landmark_s)
     writer.out.match = writer.expression(signal.when)
@@ -215,10 +216,17 @@ def compile_conditions(signal: SignalDefinition, catalogue: Catalogue, landmark_
 
 def compile_weekly(signal: SignalDefinition, catalogue: Catalogue) -> Compiled:
     """Compile the tree for weekly landmarks: every leaf says for which ``week`` its look-back window matched."""
+    _refuse_query(signal)
     catalogue.check(signal)
     writer = _Weekly(signal, catalogue)
     writer.out.match = writer.expression(signal.when)
     return writer.out
+
+
+def _refuse_query(signal: SignalDefinition) -> None:
+    """A query has no conditions, and no conditions would match everyone."""
+    if signal.sql:
+        raise InputError(f"{signal.name} is written in SQL, so there is nothing to compile; run its query as it is")
 
 
 class _Writer:

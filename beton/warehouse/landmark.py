@@ -64,23 +64,36 @@ def cohort_sql(
 ) -> str:
     """Return the SELECT with one row per identified unit (or unit and week); ``excluded_sql`` counts the others.
 
+    That of a signal in SQL reads ``answer_table``: (unit, match_s) of the units that its query names.
+
     Raises:
         InputError: unknown event or property, or a combination that has no meaning; the text names the fix.
     """
     if signal.timing == "any time":
         return _weekly_sql(signal, outcome, clock, catalogue, dialect)
-    compiled = compile_conditions(signal, catalogue, clock.landmark_s)
     base = _base(signal.unit, outcome)
-    ctes, match, joins = [*base.ctes, *compiled.ctes], compiled.match, compiled.joins("u.user_key")
-    if signal.unit == "account":
-        ctes += [("member", _members(compiled, clock)), ("rolled", _rollup(signal, clock))]
-        match, joins = f"COALESCE(r.match_s, {NEVER})", "LEFT JOIN rolled AS r ON r.company_key = u.company_key"
+    ctes, match, joins = base.ctes, f"COALESCE(r.match_s, {NEVER})", ""
+    if signal.sql:
+        joins = f"LEFT JOIN {answer_table(signal)} AS r ON r.unit = {base.key}"
+    else:
+        compiled = compile_conditions(signal, catalogue, clock.landmark_s)
+        ctes = [*ctes, *compiled.ctes]
+        if signal.unit == "user":
+            match, joins = compiled.match, compiled.joins("u.user_key")
+        else:
+            ctes += [("member", _members(compiled, clock)), ("rolled", _rollup(signal, clock))]
+            joins = "LEFT JOIN rolled AS r ON r.company_key = u.company_key"
     valued = f"""
         SELECT {base.key} AS unit, {base.cluster} AS cluster, {base.month} AS month, u.t0_s AS t0_s,
             {base.outcome_at} AS outcome_at_s, {match} AS match_s
         FROM {base.source} {joins}
         WHERE u.is_matched AND NOT u.is_internal"""
     return statement([*ctes, ("valued", valued)], _rows(clock, clock.landmark_s + clock.gap_s), dialect)
+
+
+def answer_table(signal: SignalDefinition) -> str:
+    """Return the name of the table that holds the answer of a query."""
+    return f"answer_{signal.meaning_hash()}"
 
 
 def excluded_sql(unit: Unit, dialect: str = "duckdb") -> str:

@@ -106,8 +106,8 @@ def member_of(
 ) -> tuple[datetime, str] | None:
     """Return when one unit first matched, and its standing in the backtest; None if it does not carry the signal."""
     sql = carriers_sql(cohort_sql, data_end_s, of_one=True)
-    row = connection.execute(sql, {"unit": unit_key}).fetchone()
-    return None if row is None else (_moment(row[1]), STATUS_WORDS[row[2]])
+    rows = connection.execute(sql, {"unit": unit_key}).fetchall()
+    return (_moment(rows[0][1]), STATUS_WORDS[rows[0][2]]) if rows else None
 
 
 def carriers_sql(cohort_sql: str, data_end_s: int, of_one: bool = False) -> str:

@@ -67,6 +67,11 @@ class Warehouse:
         """Return the content hash of the current snapshot; errors as for ``manifest``."""
         return self.manifest().version
 
+    def database(self) -> tuple[str, Path]:
+        """Return the name of the current snapshot and the file that holds its tables; errors as for ``manifest``."""
+        name = self._current().name
+        return name, self._store.directory(name) / STORE_FILE
+
     @contextmanager
     def connection(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """Yield a read-only connection of the caller's own to the current snapshot; errors as for ``manifest``."""

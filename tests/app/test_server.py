@@ -142,3 +142,50 @@ def test_importing_the_app_needs_no_data(monkeypatch: pytest.MonkeyPatch) -> Non
         _ = fresh.server
     with pytest.raises(AttributeError):
         _ = fresh.nothing
+
+
+def cookies(client: FlaskClient, path: str = "/backtest", **headers: str) -> list[str]:
+    with client.get(path, headers=headers) as answer:
+        return answer.headers.getlist("Set-Cookie")
+
+
+def test_a_browser_gets_its_place_in_the_queue_once(dash_app: Dash) -> None:
+    client = dash_app.server.test_client()
+    (cookie,) = cookies(client)
+    assert re.fullmatch(r"beton_browser=[0-9a-f]{32}; HttpOnly; Path=/; SameSite=Lax", cookie)
+    assert cookies(client) == []
+    (other,) = cookies(dash_app.server.test_client())
+    assert other != cookie
+
+
+def test_the_place_is_secret_where_the_connection_is_and_lies_below_the_prefix(prefixed: FlaskClient) -> None:
+    (cookie,) = cookies(prefixed, "/apps/beton/", **{"X-Forwarded-Proto": "https"})
+    assert "; Secure;" in cookie
+    assert "; Path=/apps/beton/;" in cookie
+
+
+@pytest.mark.parametrize("given", ["", "x", "A" * 32, "a" * 33, "\u0663" * 32, "../../x", "' OR 1=1 --", "a" * 3_000])
+def test_a_place_that_nobody_gave_out_is_replaced(dash_app: Dash, given: str) -> None:
+    client = dash_app.server.test_client()
+    client.set_cookie("beton_browser", given)
+    (cookie,) = cookies(client)
+    assert re.match(r"beton_browser=[0-9a-f]{32};", cookie)
+
+
+def test_only_pages_give_places(dash_app: Dash) -> None:
+    client = dash_app.server.test_client()
+    for path in ("/healthz", "/_dash-layout", "/assets/10-shell.js"):
+        assert cookies(client, path) == []
+
+
+def test_the_editor_is_served_but_loaded_by_no_page(client: FlaskClient) -> None:
+    assert "cm6" not in client.get("/").text
+    with client.get("/assets/lazy/cm6.min.js") as answer:
+        script = answer.data
+    assert answer.status_code == 200
+    assert b"sourceMappingURL" not in script
+    named = re.search(
+        r'BUNDLE = "assets/lazy/cm6.min.js\?v=([^"]+)"', (app_module.ASSETS / "26-sql-editor.js").read_text()
+    )
+    assert named is not None
+    assert f"@codemirror/view@{named[1]} " in (app_module.ASSETS / "VENDORED.md").read_text()

@@ -22,6 +22,7 @@ from layouts.result_view import LEAVES
 from layouts.settings import FIELDS
 from store import SLICES
 from store.codec import decode
+from store.draft import Draft
 
 RUN_ID = "a" * 32
 SOUND = {"name": "Onboarded", "unit": "user", "when": {"event": "onboarding_completed", "within_days": 3}}
@@ -91,7 +92,7 @@ def toasted(answer: Answer) -> str:
 
 
 def runs(services: Services) -> list[tuple[str, str]]:
-    return [(each.id, each.status) for each in services.backtests._runs.recent(100)]
+    return [(each.id, each.status) for each in services.backtests._runs.history(100)]
 
 
 # ---- the draft
@@ -110,6 +111,7 @@ class Form:
         self.run: Any = None
         self.store: Any = None
         self.last_run: Any = None
+        self.search: Any = ""
 
     def send(self, changed: str = f"{ids.BACKTEST_NAME}.value") -> Answer:
         fields = [(ids.field(name, key), value) for (name, key), value in self.fields.items()]
@@ -126,10 +128,14 @@ class Form:
             f"{ids.BACKTEST_RUN}.n_clicks": self.run,
             f"{ids.store('draft')}.data": self.store,
             f"{ids.RUN}.data": self.last_run,
+            f"{ids.URL}.pathname": "/backtest",
+            f"{ids.URL}.search": self.search,
         }
         outputs = [
             {"id": ids.store("draft"), "property": "data"},
             {"id": ids.BACKTEST_BUILDER, "property": "children"},
+            {"id": ids.BACKTEST_NAME, "property": "value"},
+            {"id": ids.BACKTEST_UNIT, "property": "value"},
             {"id": ids.RUN, "property": "data"},
         ]
         return self._wire.send(values, changed, outputs)
@@ -186,6 +192,22 @@ def test_an_unknown_intent_changes_nothing(form: Form, intent: str) -> None:
     assert not answer.get("response")
 
 
+def test_a_signal_of_the_address_is_the_draft_that_is_edited(form: Form, services: Services) -> None:
+    saved = services.signals.save(from_dict({**SOUND, "name": "To edit"}))
+    form.search, form.name = f"?signal={saved.id}", "Edited"
+    form.fields = {("subject", "r2"): "pageview", ("op", "r2"): "completed", ("match", "root"): "all"}
+    answer = form.send()
+    draft = draft_of(answer)
+    assert (draft.name, draft.root.items[0].subject, draft.origin.id) == ("Edited", "pageview", saved.id)
+
+    form.store = answer["response"][ids.store("draft")]["data"]
+    form.presses = [("new", "root", 1)]
+    answer = form.send()
+    assert draft_of(answer) == Draft()
+    assert answer["response"][ids.BACKTEST_NAME]["value"] == ""
+    assert answer["sideUpdate"][ids.URL] == {"search": ""}
+
+
 def test_an_unknown_key_adds_no_row(form: Form) -> None:
     form.presses = [("add-event", "nowhere", 1), ("wrap", "root", 1), ("remove", "root", 1)]
     answer = form.send()
@@ -195,7 +217,7 @@ def test_an_unknown_key_adds_no_row(form: Form) -> None:
 @pytest.mark.parametrize("value", WRONG_TYPES, ids=repr)
 def test_wrong_types_are_answered(form: Form, value: Any, services: Services) -> None:
     before = runs(services)
-    for attribute in ("name", "unit", "run", "store", "last_run"):
+    for attribute in ("name", "unit", "run", "store", "last_run", "search"):
         kept = getattr(form, attribute)
         setattr(form, attribute, value)
         form.send()
@@ -234,7 +256,13 @@ def test_run_of_a_faulty_draft_is_a_toast_and_no_order(form: Form) -> None:
 @pytest.fixture
 def show(client: FlaskClient) -> Any:
     wire = Wire(client, f"{ids.RUN}.data")
-    outputs = [{"id": ids.BACKTEST_RESULTS, "property": "hidden"}]
+    outputs = [
+        {"id": ids.BACKTEST_RESULTS, "property": "hidden"},
+        {"id": ids.BACKTEST_SAVE, "property": "children"},
+        {"id": ids.BACKTEST_SAVE_VERSION, "property": "children"},
+        {"id": ids.BACKTEST_SAVE_VERSION, "property": "hidden"},
+        {"id": ids.BACKTEST_MADE_FROM, "property": "data"},
+    ]
     outputs += [{"id": ids.result(name), "property": prop} for name, prop in LEAVES.items()]
 
     def send(asked: Any = None, search: Any = "", shown: Any = None, pathname: Any = "/backtest") -> Answer:

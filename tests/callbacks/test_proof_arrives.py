@@ -17,7 +17,8 @@ from beton.bootstrap import build_services
 from beton.config import Settings
 from beton.errors import NoDataError
 from beton.model.examination import Overlap
-from beton.model.signal import from_dict, load
+from beton.model.signal import from_dict
+from beton.model.signal_file import load
 from beton.services import Services
 from layouts import ids
 from layouts.proof import SLOTS

@@ -352,14 +352,22 @@ def test_an_unbounded_lift_is_null_in_json(run: Run) -> None:
 def test_backtest_prints_the_table_and_its_verdict(run: Run, signal: Path) -> None:
     result = run("backtest", signal)
     assert result.code == 0
-    for text in ("Users who did x within 3 days of signup.", "NOT ENOUGH DATA", "3/10", "1/10", "Mature"):
+    for text in (
+        "Users who did x within 3 days of signup.",
+        "NOT ENOUGH DATA",
+        "3/10",
+        "1/10",
+        "Mature",
+        "With it, 3 of 10 became",
+    ):
         assert text in result.out
 
 
 @pytest.mark.usefixtures("imported")
 def test_backtest_speaks_json(run: Run, signal: Path) -> None:
     found = json.loads(run("backtest", signal, "--json").out)
-    assert set(found) == {"run_id", "evidence", "reading", "stale_because"}
+    assert set(found) == {"run_id", "evidence", "reading", "explanation", "stale_because"}
+    assert found["explanation"].startswith("Of 20 users who signed up ")
     assert set(found["reading"]) == {field.name for field in fields(Reading)}
     evidence = Evidence.from_json(found["evidence"])
     assert isinstance(evidence.result, Measured)

@@ -13,7 +13,7 @@ import yaml
 from beton.demo import company
 from beton.demo.sizes import EXACT_EVENTS, CompanySize
 from beton.model.mapping import load_mapping
-from beton.model.signal import load as load_signal
+from beton.model.signal_file import load as load_signal
 
 TENTH = CompanySize().scaled(0.1)
 

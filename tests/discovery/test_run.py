@@ -299,7 +299,7 @@ def test_the_command_line_lists_and_switches_what_was_found(
     assert not one["enabled"]
     assert "enabled" in beton("signals", "enable", one["id"])
     assert "Lift" in beton("signals", "show", one["id"])
-    assert beton("signals", "export", one["id"]).startswith('"user_id",')
+    assert beton("signals", "users", one["id"]).startswith('"user_id",')
     assert "disabled" in beton("signals", "disable", one["id"])
     assert found.id[:12] in beton("runs")
     assert "No discovery is waiting" in beton("discover", "--cancel")

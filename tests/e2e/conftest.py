@@ -19,7 +19,7 @@ from beton.bootstrap import build_services
 from beton.config import Settings
 from beton.demo.company import write
 from beton.demo.sizes import CompanySize
-from beton.model.signal import load
+from beton.model.signal_file import load
 from beton.services import Services
 
 OWN_HOSTS = {"127.0.0.1", "localhost"}

@@ -92,7 +92,7 @@ def test_the_page_fits_a_phone_and_its_actions_stay_in_reach(page: Page, demo_ur
     tops = [row.locator(part).bounding_box() for part in ("th", ".forest-track", ".forest-arm >> nth=0")]
     assert [box["y"] for box in tops if box] == sorted(box["y"] for box in tops if box)
     actions = page.locator(".detail-actions").locator("button, a")
-    expect(actions).to_have_text(["Disable", "Add to Rule", "Export Users", "Copy link"])
+    expect(actions).to_have_text(["Disable", "Edit", "Add to Rule", "Export Users", "Copy link"])
     for action in actions.all():
         expect(action).to_be_in_viewport(ratio=1)
 

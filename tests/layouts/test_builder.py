@@ -132,7 +132,7 @@ def test_without_data_the_page_says_how_to_get_some() -> None:
 
 
 def test_a_problem_is_shown_as_text_and_the_results_stay_away() -> None:
-    page = backtest(MANIFEST, Draft(name=HOSTILE), "", None, HOSTILE)
+    page = backtest(MANIFEST, Draft(name=HOSTILE), "", None, ("Not shown", HOSTILE))
     by_id = {str(each.id): each for each in inside(page) if hasattr(each, "id")}
     assert by_id[ids.BACKTEST_NAME].value == HOSTILE
     assert by_id[ids.BACKTEST_RESULTS].hidden is True

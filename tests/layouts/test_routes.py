@@ -47,7 +47,13 @@ routes = st.one_of(
     st.builds(Route, st.just(Page.SIGNALS), filter=filters),
     st.builds(Route, st.sampled_from([Page.USER, Page.ACCOUNT]), unit_id=users),
     st.builds(Route, st.just(Page.PLAYBOOK), signal_id=st.none() | names),
-    st.builds(Route, st.just(Page.BACKTEST), signal_id=st.none() | names, run_id=st.none() | names),
+    st.builds(
+        Route,
+        st.just(Page.BACKTEST),
+        signal_id=st.none() | names,
+        run_id=st.none() | names,
+        copy_id=st.none() | names,
+    ),
 )
 
 
@@ -101,6 +107,7 @@ def test_a_filtered_list_has_an_address_and_unknown_values_are_ignored() -> None
     assert parse("/signals", unknown).filter == SignalFilter(q="a b")
     assert parse("/signals", f"?lift=3&q={'x' * (MOST_CHARACTERS + 1)}").filter == SignalFilter(lift="3")
     assert parse("/backtest", "?status=enabled") == Route(Page.BACKTEST)
+    assert parse("/backtest", "?copy=r1&run=../x") == Route(Page.BACKTEST, copy_id="r1")
 
 
 @pytest.mark.parametrize("user_id", STRANGE_IDS)

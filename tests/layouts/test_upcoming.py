@@ -76,5 +76,6 @@ def test_ids_in_the_shell_are_unique_and_every_page_has_its_link() -> None:
     found = Counter(ids.dom(each.id) for each in [layout, *layout._traverse()] if getattr(each, "id", None))
     assert max(found.values()) == 1
     inside_another = {Page.NOT_FOUND, Page.SIGNAL, Page.RUNS, Page.RUN, Page.USER, Page.ACCOUNT, Page.PLAYBOOK}
+    inside_another |= {Page.HISTORY, Page.BACKTEST_COMPARE}
     linked = {ids.dom(ids.event("shell", "nav", page)) for page in Page if page not in inside_another}
     assert linked <= set(found)

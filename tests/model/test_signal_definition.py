@@ -11,7 +11,8 @@ import pytest
 from beton.errors import InputError
 from beton.model.conditions import MAX_TEXT, EventCondition, Group, PropertyCondition
 from beton.model.outcome import Outcome
-from beton.model.signal import MAX_FILE_BYTES, MAX_NAME, Rollup, SignalDefinition, content_hash, from_dict, load
+from beton.model.signal import MAX_NAME, MAX_SQL_BYTES, Rollup, SignalDefinition, content_hash, from_dict
+from beton.model.signal_file import MAX_FILE_BYTES, load
 
 
 def signal(when: Any, **more: Any) -> SignalDefinition:
@@ -265,6 +266,61 @@ def test_a_rollup_of_single_users_is_refused() -> None:
 def test_what_is_no_mapping_is_refused(raw: object) -> None:
     with pytest.raises(InputError, match="a signal is a mapping"):
         from_dict(raw)
+
+
+QUERY = "SELECT user_id FROM events"
+
+
+def query(**more: Any) -> SignalDefinition:
+    return from_dict({"name": "S", "sql": QUERY} | more)
+
+
+@pytest.mark.parametrize("more", [{}, {"unit": "account"}, {"landmark_days": 3, "outcome": {"source": "deal created"}}])
+def test_a_query_stands_in_the_place_of_conditions(more: dict[str, Any]) -> None:
+    definition = query(**more)
+
+    assert definition.sql == QUERY
+    assert definition.events == definition.properties == ()
+    assert definition.landmark_days == more.get("landmark_days", 14)
+    assert not {"when", "rollup"} & set(definition.to_dict())
+    assert from_dict(definition.to_dict()) == definition
+
+
+def test_how_a_query_ends_its_lines_is_no_meaning_and_everything_else_is() -> None:
+    lines = "SELECT user_id\n  FROM events"
+    same = [query(sql=text).meaning_hash() for text in (lines, f"\n\n{lines} \n\n", lines.replace("\n", "\t\r\n"))]
+
+    assert len(set(same)) == 1
+    assert query(sql=lines).sql == lines
+    assert query(sql=lines.replace("  ", " ")).meaning_hash() != same[0]
+    assert query(sql=lines, unit="account").meaning_hash() != same[0]
+
+
+def test_a_query_is_written_as_the_lines_that_it_is() -> None:
+    assert "sql: |-\n  SELECT user_id\n    FROM events\n" in query(sql="SELECT user_id\n  FROM events").to_yaml()
+
+
+@pytest.mark.parametrize(
+    ("change", "fields"),
+    [
+        ({"sql": ""}, ["sql"]),
+        ({"sql": " \n\t"}, ["sql"]),
+        ({"sql": None}, ["sql"]),
+        ({"sql": 5}, ["sql"]),
+        ({"sql": "SELECT 1\x00"}, ["sql"]),
+        ({"sql": "SELECT '\ud800'"}, ["sql"]),
+        ({"sql": "é" * (MAX_SQL_BYTES // 2 + 1)}, ["sql"]),
+        ({"when": {"event": "a"}}, ["when"]),
+        ({"unit": "account", "rollup": {"kind": "count", "value": 2}}, ["rollup"]),
+        ({"timing": "any time"}, ["timing"]),
+    ],
+)
+def test_what_a_query_cannot_go_with_is_refused(change: dict[str, Any], fields: list[str]) -> None:
+    with pytest.raises(InputError) as refusal:
+        query(**change)
+
+    assert list(refusal.value.fields) == fields
+    assert "\n" not in str(refusal.value)
 
 
 def test_a_property_only_signal_is_read() -> None:

@@ -25,6 +25,8 @@ from beton.records.columns import storable
 from beton.records.database import Database, open_database, sqlite_url
 from beton.records.migrations.versions import v0001_settings_signals_runs as first_step
 from beton.records.migrations.versions import v0002_jobs_discovery_runs as second_step
+from beton.records.migrations.versions import v0003_asked_runs as third_step
+from beton.records.runs import RunRepository
 from beton.records.signals import SignalRepository
 from beton.records.tables import audit, metadata, signal_versions
 
@@ -289,6 +291,7 @@ def test_the_steps_are_written_for_postgresql_too() -> None:
     with Operations.context(context):
         first_step.upgrade()
         second_step.upgrade()
+        third_step.upgrade()
     sql = written.getvalue()
     for table in metadata.tables.values():
         assert f"CREATE TABLE {table.name} (" in sql
@@ -297,6 +300,9 @@ def test_the_steps_are_written_for_postgresql_too() -> None:
     assert "TIMESTAMP WITH TIME ZONE" in sql
     assert "RAISE(ABORT" not in sql
     assert "CREATE UNIQUE INDEX uq_jobs_open_key ON jobs (key) WHERE status IN ('queued', 'running')" in sql
+    assert "ALTER TABLE backtest_runs ADD COLUMN asked BOOLEAN DEFAULT false NOT NULL" in sql
+    assert "UPDATE backtest_runs SET p_value=(CAST((backtest_runs.evidence -> " in sql
+    assert "definition_hash, p_value, asked) WHERE asked AND p_value IS NOT NULL" in sql
 
 
 def test_the_second_step_keeps_the_signals_and_says_where_they_came_from(tmp_path: Path) -> None:
@@ -320,6 +326,38 @@ def test_the_second_step_keeps_the_signals_and_says_where_they_came_from(tmp_pat
         ("sig_001", "Signal 1", True, "demo", None),
         ("sig_002", "Signal 2", False, "person", None),
     ]
+
+
+def test_the_third_step_keeps_the_runs_counts_none_as_asked_and_finds_their_p_values(tmp_path: Path) -> None:
+    path = tmp_path / "app.sqlite3"
+    engine = create_engine(sqlite_url(path))
+    kept = {
+        "measured": ("done", '{"result": {"kind": "measured", "p_value": 1.5e-9}}'),
+        "refused": ("done", '{"result": {"kind": "not_measurable", "reason": "no_conversions"}}'),
+        "failed": ("failed", None),
+    }
+    with engine.begin() as connection:
+        with Operations.context(MigrationContext.configure(connection)):
+            first_step.upgrade()
+            second_step.upgrade()
+        connection.exec_driver_sql("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL)")
+        connection.exec_driver_sql("INSERT INTO alembic_version VALUES ('0002')")
+        for run_id, (status, evidence) in kept.items():
+            at = "2024-06-01 12:00:00"
+            row = (run_id, '{"name": "Did x"}', "h", "r", "v", status, "", 1.0, evidence, None, at, at, at)
+            connection.exec_driver_sql(f"INSERT INTO backtest_runs VALUES ({', '.join('?' * len(row))})", row)
+    engine.dispose()
+    upgraded = open_database(sqlite_url(path))
+    runs = RunRepository(upgraded)
+    found = {run.id: (run.actor, run.asked, run.p_value) for run in runs.history(9)}
+    asked = runs.asked_runs()
+    upgraded.close()
+    assert found == {
+        "measured": ("local", False, 1.5e-9),
+        "refused": ("local", False, None),
+        "failed": ("local", False, None),
+    }
+    assert asked == []
 
 
 @pytest.mark.parametrize(("demo", "origin"), [(True, "demo"), (False, "person")])

@@ -9,6 +9,7 @@ import pytest
 from beton.errors import InputError
 from beton.records.audit import AuditRepository
 from beton.records.database import Database
+from beton.records.runs import RunRepository
 from beton.records.signals import LONGEST_NAME, SignalRepository
 
 DEFINITION = {"when": {"all": [{"event": "onboarding_completed", "within_days": 3}]}, "rate": 0.1}
@@ -41,7 +42,7 @@ def test_a_new_signal_is_enabled_and_at_its_first_version(signals: SignalReposit
 
 def test_a_further_version_keeps_the_ones_before(signals: SignalRepository, noon: datetime, later: datetime) -> None:
     signals.save("one", DEFINITION, "h1", at=noon)
-    changed = signals.add_version("sig_001", OTHER, "h2", expected_version=1, at=later)
+    changed = signals.add_version("sig_001", ("one", OTHER, "h2"), expected_version=1, at=later)
     assert (changed.version, changed.definition, changed.definition_hash) == (2, OTHER, "h2")
     assert (changed.created_at, changed.updated_at) == (noon, later)
     kept = signals.versions("sig_001")
@@ -53,11 +54,107 @@ def test_a_further_version_keeps_the_ones_before(signals: SignalRepository, noon
 
 def test_a_version_built_on_an_old_one_is_refused(signals: SignalRepository, noon: datetime, later: datetime) -> None:
     signals.save("one", DEFINITION, "h1", at=noon)
-    changed = signals.add_version("sig_001", OTHER, "h2", expected_version=1, at=later)
+    changed = signals.add_version("sig_001", ("one", OTHER, "h2"), expected_version=1, at=later)
     with pytest.raises(InputError, match="changed elsewhere"):
-        signals.add_version("sig_001", DEFINITION, "h3", expected_version=1, at=later)
+        signals.add_version("sig_001", ("one", DEFINITION, "h3"), expected_version=1, at=later)
     assert signals.read("sig_001") == changed
     assert len(signals.versions("sig_001")) == 2
+
+
+def test_a_version_names_the_signal(signals: SignalRepository, noon: datetime, later: datetime) -> None:
+    signals.save("one", DEFINITION, "h1", at=noon)
+    assert signals.add_version("sig_001", (" two ", OTHER, "h2"), expected_version=1, at=later).name == "two"
+    with pytest.raises(InputError) as caught:
+        signals.add_version("sig_001", ("", DEFINITION, "h3"), expected_version=2, at=later)
+    assert set(caught.value.fields) == {"name"}
+    assert (signals.read("sig_001").name, signals.read("sig_001").version) == ("two", 2)
+
+
+@pytest.mark.parametrize(("definition_hash", "run_id"), [("h1", "run 1"), ("h2", None)])
+def test_a_version_of_what_discovery_found_belongs_to_a_person(
+    signals: SignalRepository, noon: datetime, later: datetime, definition_hash: str, run_id: str | None
+) -> None:
+    signals.keep_found([("found", DEFINITION, "h1")], "run 1", at=noon)
+    changed = signals.add_version("sig_001", ("mine", OTHER, definition_hash), expected_version=1, at=later)
+    assert (changed.enabled, changed.origin, changed.run_id) == (True, "person", run_id)
+    signals.set_enabled("sig_001", False, at=later)
+    signals.keep_found([], "run 2", at=later)
+    assert [each.id for each in signals.list()] == ["sig_001"]
+
+
+def finish(database: Database, run_id: str, definition_hash: str, at: datetime, done: bool = True) -> None:
+    runs = RunRepository(database)
+    runs.start(run_id, {}, definition_hash=definition_hash, request_hash=run_id, snapshot_version="a", at=at)
+    if done:
+        runs.finish(run_id, {"result": {}}, at=at)
+
+
+def test_what_was_measured_is_the_newest_finished_run_of_each_definition_it_has_had(
+    signals: SignalRepository, database: Database, noon: datetime, later: datetime
+) -> None:
+    signals.save("one", DEFINITION, "h1", at=noon)
+    signals.add_version("sig_001", ("one", OTHER, "h2"), expected_version=1, at=noon)
+    for run_id, definition_hash, at in (("a", "h1", later), ("b", "h1", noon), ("c", "other", later)):
+        finish(database, run_id, definition_hash, at)
+    finish(database, "d", "h1", later, done=False)
+    finish(database, "e", "h2", later, done=False)
+
+    found = signals.measured("sig_001")
+    assert {key: (each.run_id, each.finished_at) for key, each in found.items()} == {"h1": ("a", later)}
+    assert signals.measured("sig_404") == {}
+
+
+def test_changes_are_applied_together(signals: SignalRepository, noon: datetime, later: datetime, actions) -> None:
+    for name in ("one", "two", "three"):
+        signals.save(name, DEFINITION, f"h {name}", at=noon)
+    before = len(actions())
+    signals.apply([("four", OTHER, "h4")], [("sig_001", 1, ("uno", OTHER, "h1b"))], ["sig_002"], at=later)
+    assert [(each.name, each.version, each.enabled) for each in signals.list()] == [
+        ("uno", 2, True),
+        ("two", 1, False),
+        ("three", 1, True),
+        ("four", 1, True),
+    ]
+    assert actions()[before:] == [
+        ("signal.redefined", "sig_001"),
+        ("signal.created", "sig_004"),
+        ("signal.disabled", "sig_002"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("created", "redefined", "disabled", "message"),
+    [
+        ([("", OTHER, "h")], [], [], "Give the signal a name"),
+        ([("x", {"rate": float("inf")}, "h")], [], [], "cannot be stored"),
+        ([], [("sig_002", 7, ("two", OTHER, "h"))], [], "changed elsewhere"),
+        ([], [], ["sig_404"], "no signal 'sig_404'"),
+        ([("two", OTHER, "h")], [], [], "Another signal is called 'two'"),
+        ([("x", OTHER, "h"), ("x", OTHER, "h")], [], [], "Another signal is called 'x'"),
+        ([], [("sig_002", 1, ("one", OTHER, "h"))], [], "Another signal is called 'one'"),
+    ],
+)
+def test_changes_are_applied_whole_or_not_at_all(
+    signals: SignalRepository, noon: datetime, actions, created, redefined, disabled, message: str
+) -> None:
+    signals.save("one", DEFINITION, "h1", at=noon)
+    signals.save("two", DEFINITION, "h2", at=noon)
+    before, done = signals.list(), actions()
+    with pytest.raises(InputError, match=message):
+        signals.apply(
+            [("new", OTHER, "h9"), *created],
+            [("sig_001", 1, ("one", OTHER, "h8")), *redefined],
+            ["sig_001", *disabled],
+            at=noon,
+        )
+    assert (signals.list(), actions()) == (before, done)
+
+
+def test_signals_that_swap_their_names_are_no_namesakes(signals: SignalRepository, noon: datetime) -> None:
+    signals.save("one", DEFINITION, "h1", at=noon)
+    signals.save("two", DEFINITION, "h2", at=noon)
+    signals.apply([], [("sig_001", 1, ("two", OTHER, "h1")), ("sig_002", 1, ("one", OTHER, "h2"))], [], at=noon)
+    assert [each.name for each in signals.list()] == ["two", "one"]
 
 
 def test_ids_count_up_and_list_in_that_order_past_a_thousand(
@@ -83,7 +180,7 @@ def test_a_meaning_is_saved_once_and_only_current_definitions_count(
 ) -> None:
     first = signals.save("one", DEFINITION, "h1", at=noon)
     assert signals.save("two", DEFINITION, "h1", at=later) == first
-    signals.add_version("sig_001", OTHER, "h2", expected_version=1, at=noon)
+    signals.add_version("sig_001", ("one", OTHER, "h2"), expected_version=1, at=noon)
     assert signals.save("two", DEFINITION, "h1", at=later).id == "sig_002"
 
 
@@ -154,7 +251,7 @@ def test_every_change_is_in_the_audit_and_nothing_else_is(
     assert not signals.set_enabled("sig_001", False, at=later).enabled
     assert signals.set_enabled("sig_001", False, at=later).updated_at == later
     assert signals.set_enabled("sig_001", True, at=later).enabled
-    signals.add_version("sig_001", OTHER, "h2", expected_version=1, at=later)
+    signals.add_version("sig_001", ("one", OTHER, "h2"), expected_version=1, at=later)
     signals.delete_demo(at=later)
     assert actions() == [
         ("signal.created", "sig_001"),
@@ -186,8 +283,9 @@ def test_an_unknown_id_is_named_by_every_method(signals: SignalRepository, noon:
     for use in (
         lambda: signals.read("sig_404"),
         lambda: signals.versions("sig_404"),
+        lambda: signals.apply([], [("sig_404", 1, ("one", OTHER, "h"))], [], at=noon),
         lambda: signals.set_enabled("sig_404", True, at=noon),
-        lambda: signals.add_version("sig_404", OTHER, "h", expected_version=1, at=noon),
+        lambda: signals.add_version("sig_404", ("one", OTHER, "h"), expected_version=1, at=noon),
     ):
         with pytest.raises(InputError, match="no signal 'sig_404'"):
             use()

@@ -282,7 +282,7 @@ def test_the_sql_of_the_passport_is_the_sql_that_ran(imported: Services) -> None
 def test_settings_move_verdict_and_projection_without_a_new_run(
     imported: Services, set_company: Callable[..., None]
 ) -> None:
-    first = imported.backtests.run(signal())
+    first = imported.backtests.run(signal(), asked_by=None)
     assert first.reading.verdict.label == "Enable"
     assert first.reading.projection is not None
 

@@ -13,7 +13,8 @@ from demo.planted_cohort import Cohort, Table
 from beton.bootstrap import build_services
 from beton.config import Settings
 from beton.model.evidence import Measured
-from beton.model.signal import SignalDefinition, load
+from beton.model.signal import SignalDefinition
+from beton.model.signal_file import load
 from beton.services import Services
 from beton.services.backtests import Report
 

@@ -78,6 +78,64 @@ def test_a_run_is_saved_as_the_signal_it_measured(imported: Services) -> None:
     assert imported.signals.report(saved.id).report == report
 
 
+def test_a_run_becomes_the_next_version_and_the_version_before_keeps_its_evidence(imported: Services) -> None:
+    saved = imported.signals.save(signal(landmark_days=9))
+    first = imported.signals.report(saved.id).report
+    run = imported.backtests.run(signal(name="Did x at last", landmark_days=10))
+    changed = imported.signals.save_version(saved.id, run.run_id)
+
+    assert (changed.id, changed.version, changed.enabled) == (saved.id, 2, True)
+    assert changed.definition == signal(name="Did x at last", landmark_days=10)
+    assert imported.signals.read(saved.id) == changed
+    old, new = imported.signals.versions(saved.id)
+    assert (old.version, old.definition, old.has_new_meaning) == (1, saved.definition, False)
+    assert (new.version, new.definition, new.has_new_meaning) == (2, changed.definition, True)
+    assert first is not None
+    assert old.evidence is not None
+    assert new.evidence is not None
+    assert (old.evidence.report.run_id, new.evidence.report.run_id) == (first.run_id, run.run_id)
+    assert old.created_at < old.evidence.measured_at < new.evidence.measured_at < new.created_at
+
+
+def test_the_same_words_and_meaning_make_no_version(imported: Services) -> None:
+    saved = imported.signals.save(signal())
+    same = imported.backtests.run(signal())
+    assert imported.signals.save_version(saved.id, same.run_id, expected_version=1) == saved
+    assert len(imported.signals.versions(saved.id)) == 1
+
+    reworded = imported.backtests.run(signal(description="Why it matters."))
+    changed = imported.signals.save_version(saved.id, reworded.run_id)
+    old, new = imported.signals.versions(saved.id)
+    assert (changed.version, new.has_new_meaning) == (2, False)
+    assert old.evidence == new.evidence
+    assert new.evidence is not None
+    assert new.evidence.report.run_id == reworded.run_id
+
+
+def test_a_version_built_on_one_that_is_no_longer_current_is_refused(imported: Services) -> None:
+    saved = imported.signals.save(signal())
+    runs = [imported.backtests.run(signal(landmark_days=days)).run_id for days in (8, 9)]
+    imported.signals.save_version(saved.id, runs[0], expected_version=1)
+
+    with pytest.raises(InputError, match="changed elsewhere"):
+        imported.signals.save_version(saved.id, runs[1], expected_version=1)
+    assert imported.signals.read(saved.id).definition.landmark_days == 8
+    assert imported.signals.save_version(saved.id, runs[1], expected_version=2).version == 3
+
+
+def test_versions_that_were_never_measured_or_cannot_be_read_have_no_evidence(
+    imported: Services, tmp_path: Path
+) -> None:
+    saved = imported.signals.save(signal())
+    [only] = imported.signals.versions(saved.id)
+    assert (only.version, only.definition, only.has_new_meaning, only.evidence) == (1, signal(), False, None)
+
+    imported.signals.report(saved.id)
+    assert imported.signals.versions(saved.id)[0].evidence is not None
+    (tmp_path / "warehouse" / "CURRENT").unlink()
+    assert imported.signals.versions(saved.id)[0].evidence is None
+
+
 def test_demo_signals_go_and_own_ones_stay(services: Services) -> None:
     services.signals.save(signal(), demo=True)
     own = services.signals.save(signal(landmark_days=7))

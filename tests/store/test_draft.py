@@ -35,6 +35,7 @@ from store.draft import (
     with_values,
     wrap,
 )
+from store.origin import Origin
 
 
 def draft(*items: Row | Box, **more: Any) -> Draft:
@@ -444,3 +445,17 @@ def test_empty_fields_are_not_held_against_a_draft_nobody_tried() -> None:
     tried = replace(state, attempted=True)
     assert visible_errors(tried, check(tried)) == check(tried).errors
     assert set(check(tried).errors) == {("e", "subject"), ("e", "within"), ("p", "value")}
+
+
+def test_beginning_anew_leaves_nothing_behind() -> None:
+    saved = from_dict({"name": "Saved", "unit": "account", "when": {"event": "x"}})
+    opened = from_definition(saved, Origin("signal", "sig_001", "Saved", 4))
+    assert decode(SLICES["draft"], encode(SLICES["draft"], opened)).state == opened
+    assert reduce(opened, "new", "root") == Draft()
+
+
+def test_what_a_draft_was_made_from_is_the_same_whatever_its_name_was() -> None:
+    origin = Origin("signal", "sig_001", "Saved", 4)
+    assert origin.is_same(Origin("signal", "sig_001"))
+    assert not origin.is_same(Origin("run", "sig_001", "Saved", 4))
+    assert not origin.is_same(None)

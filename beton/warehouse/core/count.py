@@ -23,7 +23,11 @@ def count_core(
 ) -> CohortCounts:
     """Evaluate the signal and count; ``excluded`` are the units outside every cohort, by status."""
     on_step(EVALUATING, 0.0)
-    held_s = match_s(core, signal, landmark_s, frame.unit)
+    return count_matches(match_s(core, signal, landmark_s, frame.unit), frame, excluded, on_step)
+
+
+def count_matches(held_s: NDArray[np.int64], frame: Frame, excluded: Mapping[int, int], on_step: Step) -> CohortCounts:
+    """Count a signal that matched each user (or account) at second ``held_s``, ``NEVER`` where it did not."""
     on_step("Counting conversions", 0.7)
     units = Cohort(
         frame.unit, frame.cluster, frame.month_row, frame.t0_s, frame.outcome_at_s, frame.status, frame.converted

@@ -35,6 +35,8 @@ _RARE: Final = 4  # a word is worth looking up when at most one in so many rows 
 
 def why_not(core: Core, signal: SignalDefinition, outcome: Outcome) -> str:
     """Return why SQL has to answer, or '' when the core gives the same answer."""
+    if signal.sql:
+        return "written in SQL"
     if signal.timing == "any time":
         return "weekly landmarks"
     if outcome.source == "first payment":
