@@ -151,7 +151,7 @@
         CM.lineNumbers(), CM.lintGutter(), CM.history(), CM.drawSelection(), CM.highlightSpecialChars(),
         CM.highlightActiveLine(), CM.bracketMatching(), CM.closeBrackets(), CM.indentOnInput(), CM.indentUnit.of("  "),
         CM.EditorState.tabSize.of(2), CM.EditorView.lineWrapping, CM.syntaxHighlighting(CM.classHighlighter),
-        CM.autocompletion({ icons: false, maxRenderedOptions: 60 }),
+        CM.autocompletion({ activateOnTypingDelay: 40, icons: false, maxRenderedOptions: 60 }),
         CM.keymap.of([
           ...CM.closeBracketsKeymap, ...CM.completionKeymap, ...CM.historyKeymap, CM.indentWithTab, ...CM.defaultKeymap,
         ]),

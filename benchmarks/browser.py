@@ -34,12 +34,12 @@ FLAGS: Final = (
     "--disable-sync",
 )
 
-# Resolves with milliseconds from the click until the number changed, all charts were redrawn and a frame was painted.
+# Resolves with milliseconds from the click until the run changed, all charts were redrawn and a frame was painted.
 _CLICK_AND_WATCH: Final = """
-(limitMs) => new Promise((resolve, reject) => {
-  const number = () => document.querySelector('#result-users-with')?.textContent ?? '';
+([button, limitMs]) => new Promise((resolve, reject) => {
+  const run = () => document.querySelector('#result-run-id')?.textContent ?? '';
   const charts = [...document.querySelectorAll('#backtest-results .js-plotly-plot')];
-  const before = number(), waiting = new Set(charts);
+  const before = run(), waiting = new Set(charts);
   if (charts.length === 0) reject(new Error('the result shows no charts'));
   let clicked = 0;
   const finish = () => requestAnimationFrame(() => {
@@ -47,13 +47,43 @@ _CLICK_AND_WATCH: Final = """
     painted.port1.onmessage = () => { observer.disconnect(); resolve(performance.now() - clicked); };
     painted.port2.postMessage(0);
   });
-  const look = () => { if (number() !== before && waiting.size === 0) finish(); };
+  const look = () => { if (run() !== before && waiting.size === 0) finish(); };
   const observer = new MutationObserver(look);
   observer.observe(document.querySelector('#backtest-results'), {subtree: true, childList: true, characterData: true});
   for (const chart of charts) chart.once('plotly_afterplot', () => { waiting.delete(chart); look(); });
   setTimeout(() => reject(new Error(`nothing new after ${limitMs} ms; charts left: ${waiting.size}`)), limitMs);
   clicked = performance.now();
-  document.querySelector('#backtest-run').click();
+  document.querySelector(button).click();
+})
+"""
+
+# Resolves with milliseconds from the click on a <summary> until its content has a height and a frame was painted.
+_OPEN_SCHEMA: Final = """
+() => new Promise((resolve) => {
+  const box = [...document.querySelectorAll('details')].find((each) => /Schema/.test(each.textContent));
+  box.open = false;
+  const clicked = performance.now();
+  box.addEventListener('toggle', () => requestAnimationFrame(() => {
+    if (box.lastElementChild.offsetHeight > 0) resolve(performance.now() - clicked);
+  }), {once: true});
+  box.querySelector('summary').click();
+})
+"""
+
+# Resolves with milliseconds from a typed letter until completions are painted.
+_COMPLETE: Final = """
+() => new Promise((resolve, reject) => {
+  const editor = document.querySelector('.cm-content');
+  const shown = () => document.querySelector('.cm-tooltip-autocomplete li');
+  const typed = performance.now();
+  const look = () => {
+    if (shown()) resolve(performance.now() - typed);
+    else if (performance.now() - typed > 5000) reject(new Error('nothing is offered'));
+    else requestAnimationFrame(look);
+  };
+  editor.focus();
+  document.execCommand('insertText', false, 'u');
+  requestAnimationFrame(look);
 })
 """
 
@@ -118,9 +148,59 @@ def _run_all(page: Page) -> list[float]:
     taken = []
     for days in WINDOWS_DAYS[1:]:
         _set_window(page, days)
-        taken.append(float(page.evaluate(_CLICK_AND_WATCH, 30_000)))
+        taken.append(float(page.evaluate(_CLICK_AND_WATCH, ["#backtest-run", 30_000])))
         page.wait_for_load_state("networkidle")
     return taken
+
+
+def click_to_query(workspace: Path, sql: str) -> tuple[Sample, Sample, Sample]:
+    """Run ``sql`` once per window on the SQL tab; return click to result, opening the schema, opening completions."""
+    with _served(workspace) as address, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
+        try:
+            page = browser.new_page(viewport={"width": 1280, "height": 1600})
+            page.goto(f"{address}/backtest")
+            page.locator(".nav-link", has_text="SQL Query").click()
+            expect(page.locator(".sql-editor[data-state=ready]")).to_be_visible(timeout=30_000)
+            return _run_queries(page, sql), _opened(page, _OPEN_SCHEMA), _completed(page)
+        finally:
+            browser.close()
+
+
+def _run_queries(page: Page, sql: str) -> Sample:
+    page.fill("#sql-name", "Onboarded in SQL")
+    _write(page, sql)
+    page.click("#sql-run")
+    expect(page.locator("#result-users-with")).not_to_be_empty(timeout=30_000)
+    page.wait_for_load_state("networkidle")
+    taken = []
+    for days in WINDOWS_DAYS[1:]:
+        page.fill("#sql-days", str(days))
+        page.locator("#sql-days").blur()
+        expect(page.locator("#sql-sentence")).to_contain_text(f"{days} days")
+        page.wait_for_load_state("networkidle")
+        taken.append(float(page.evaluate(_CLICK_AND_WATCH, ["#sql-run", 30_000])))
+        page.wait_for_load_state("networkidle")
+    return Sample.of(taken)
+
+
+def _opened(page: Page, script: str) -> Sample:
+    return Sample.of([float(page.evaluate(script)) for _ in range(5)])
+
+
+def _completed(page: Page) -> Sample:
+    taken = []
+    for _ in range(5):
+        _write(page, "SELECT ")
+        taken += [float(page.evaluate(_COMPLETE))]
+        page.keyboard.press("Escape")
+    return Sample.of(taken)
+
+
+def _write(page: Page, sql: str) -> None:
+    page.get_by_role("textbox", name="SQL Query").focus()
+    page.keyboard.press("Control+a")
+    page.keyboard.insert_text(sql)
 
 
 def _set_window(page: Page, days: int) -> None:

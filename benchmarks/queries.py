@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks import datasets
-from benchmarks.browser import click_to_result as click_to_query
+from benchmarks.browser import click_to_query
 from benchmarks.engine import Engine, silent
 from benchmarks.questions import OUTCOME, Question
 from benchmarks.report import Row, as_text, limited_row, load_average, machine, most_ratio_row

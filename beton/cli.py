@@ -161,7 +161,7 @@ def serve(
     typer.echo(f"Beton on {address} (Ctrl+C stops it)", err=True)
     sys.stdout.flush()
     options = ["--chdir", str(root), "--bind", bind, "--workers", str(workers)]
-    options += ["--worker-class", "gthread", "--threads", "4"]
+    options += ["--worker-class", "gthread", "--threads", "8"]
     options += ["--timeout", "60", "--graceful-timeout", "30", "--no-control-socket", "--log-level", "warning"]
     os.execv(sys.executable, [sys.executable, "-m", "gunicorn", "app:server", *options])
 

@@ -90,10 +90,11 @@ def cut(columns: ViewColumns, at: Cut) -> dict[str, str]:
     t0_s = "u.t0_s" if at.unit == "user" else "(u.t0_s - u.account_offset_s)"
     end_s = at.at(t0_s)
     seen = "NOT u.is_internal" if at.unit == "user" else "NOT u.is_internal AND u.company_key IS NOT NULL"
-    began = f"{seen} AND u.t0_s < {end_s}"
+    is_always = at.unit == "user" and at.until_s is None  # nobody signs up after their own landmark
+    began = seen if is_always else f"{seen} AND u.t0_s < {end_s}"
     values = "".join(f", {_known(name, name in columns.dated, end_s)}" for name in columns.users)
-    # The first term is the one that DuckDB can use to skip rows.
-    happened = f"e.rel_s < {at.landmark_s} AND e.rel_s >= 0 AND u.t0_s + e.rel_s < {end_s}"
+    happened = f"e.rel_s >= 0 AND e.rel_s < {at.landmark_s}"  # which DuckDB can use to skip rows
+    happened += "" if is_always else f" AND u.t0_s + e.rel_s < {end_s}"
     company_end = "c.t0_s IS NOT NULL" + ("" if at.until_s is None else f" AND c.t0_s < {at.until_s}")
     return {
         "events": f"SELECT {_event_values(columns)} {_events(_STORE)} WHERE {seen} AND {happened}",

@@ -14,6 +14,7 @@ from reference import DAY, EVENTS, Deal, World, build, random_world, with_future
 
 from beton.model.outcome import Unit
 from beton.warehouse.reader import Warehouse
+from beton.warehouse.sandbox.own_rows import reads_own_rows
 from beton.warehouse.views import Cut, columns_of, cut, named, whole
 
 QUERIES = 40
@@ -171,6 +172,32 @@ def test_the_corpus_would_notice_the_future(tmp_path: Path) -> None:
     changed = [sql for sql in queries if answer(sides[0], sql, None) != answer(sides[1], sql, None)]
     assert len(changed) > 30
     assert sum(bool(answer(sides[0], sql, Cut("user", 7 * DAY))) for sql in queries) > 30
+
+
+def test_queries_taken_to_look_at_one_user_do_not_notice_that_others_are_gone(tmp_path: Path) -> None:
+    rng = random.Random(8)
+    world = random_world(rng)
+    left = {person.id for person in world.people if person.internal or rng.random() < 0.4}
+    fewer = replace(
+        world,
+        people=[person for person in world.people if person.id in left],
+        acts=[act for act in world.acts if act.user in left],
+        deals=[
+            deal if deal.user in left else replace(deal, user=None)
+            for deal in world.deals
+            if deal.user in left or deal.company is not None
+        ],
+    )
+    sides = build(world, tmp_path / "all"), build(fewer, tmp_path / "fewer")
+    at, compared = Cut("user", 7 * DAY), 0
+    for _ in range(300):
+        sql = query(rng, "user_id")
+        if not reads_own_rows(sql, "user"):
+            continue
+        told = [{row[0] for row in answer(side, sql, at)} & left for side in sides]
+        assert told[0] == told[1], sql
+        compared += bool(told[0])
+    assert compared > 20
 
 
 @pytest.mark.parametrize("unit", ["user", "account"])

@@ -198,7 +198,7 @@ class TestTurns:
         found = list(threads.map(work, range(6)))
         assert found == [[person * 1000 + number for number in range(15)] for person in range(6)]
         assert until(lambda: load(sandbox) == (0, 0))
-        assert until(lambda: 2 <= len(processes()) <= 3 and "Z" not in processes().values())
+        assert until(lambda: 2 <= len(now := processes()) <= 3 and "Z" not in now.values())
 
 
 class TestWhoGetsWhich:
@@ -257,7 +257,7 @@ class TestDeaths:
         dead = set(processes())
         for number in dead:
             os.kill(number, signal.SIGKILL)
-        assert until(lambda: len(processes()) == 2 and not dead & set(processes()))
+        assert until(lambda: len(now := processes()) == 2 and not dead & set(now))
         assert ask(sandbox, "SELECT 1 AS n") == [{"n": 1}]
 
     def test_one_killed_just_now_is_not_given_to_anybody(
@@ -269,7 +269,9 @@ class TestDeaths:
         assert until(lambda: len(sandbox._pool()._idle) == 2)
         for number in processes():
             os.kill(number, signal.SIGKILL)
-        assert until(lambda: set(processes().values()) == {"Z"})
+        assert until(lambda: list(processes().values()) == ["Z", "Z"])
+        # A process is dead with its last thread.
+        assert until(lambda: all(len(os.listdir(f"/proc/{number}/task")) == 1 for number in processes()))
         assert ask(sandbox, "SELECT 1 AS n") == [{"n": 1}]
 
     def test_one_killed_while_it_runs_is_told_and_replaced(
@@ -306,6 +308,23 @@ class TestDeaths:
         answers = [("gone", tmp_path / "gone.duckdb")] * 2
         sandbox = make(database=lambda: answers.pop() if answers else warehouse.database())
         assert ask(sandbox, "SELECT count(*) AS n FROM snapshot.store.users") == [{"n": 1}]
+
+    def test_a_process_that_an_import_overtook_answers_nobody(
+        self, make: Callable[..., Sandbox], warehouse: Warehouse
+    ) -> None:
+        _, path = warehouse.database()
+        names = iter(["old", "old"])
+        sandbox = make(database=lambda: (next(names, "new"), path))
+        assert sandbox.run(Request(("SELECT 1",), (0,))).snapshot == "new"
+
+    def test_a_start_that_fails_for_any_reason_is_told(
+        self, make: Callable[..., Sandbox], warehouse: Warehouse
+    ) -> None:
+        _, path = warehouse.database()
+        paths = iter([path])
+        sandbox = make(database=lambda: ("name", next(paths, None)))
+        with pytest.raises(BetonError, match="did not start"):
+            ask(sandbox, "SELECT 1")
 
     def test_without_a_snapshot_the_warehouse_speaks(self, make: Callable[..., Sandbox], tmp_path: Path) -> None:
         sandbox = make(database=Warehouse(tmp_path).database)

@@ -187,6 +187,11 @@ class TestAnswers:
         table = child.ask(Request(("SELECT range AS n FROM range(300000)",), (0,))).tables[0]
         assert table["n"].to_pylist() == list(range(300_000))
 
+    def test_a_bare_name_finds_no_table_of_the_snapshot(self, child: Child) -> None:
+        """Or a query whose view was forgotten would read the whole table."""
+        with pytest.raises(QueryError, match="Table with name companies does not exist"):
+            rows(child, "SELECT * FROM companies")
+
     def test_a_refusal_names_kind_line_and_step(self, child: Child) -> None:
         with pytest.raises(QueryError) as caught:
             child.ask(Request(("SELECT 1", "SELECT * FROM (\nSELECT nope FROM snapshot.store.users)"), (0, 1)))

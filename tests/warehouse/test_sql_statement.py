@@ -359,7 +359,7 @@ def test_kinds_have_fields() -> None:
 )
 def test_what_a_later_duckdb_adds_is_refused(change: dict[str, object], monkeypatch: pytest.MonkeyPatch) -> None:
     node = {"type": "SELECT_NODE", "cte_map": {}, "select_list": [change]}
-    monkeypatch.setattr(statement, "_tree", lambda text: {"error": False, "statements": [{"node": node}]})
+    monkeypatch.setattr(statement, "tree", lambda text: {"error": False, "statements": [{"node": node}]})
     with pytest.raises(SqlError, match=r"not available|without a name and a dot"):
         check(f"SELECT a AS later_{len(str(change))}")
 

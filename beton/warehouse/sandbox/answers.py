@@ -2,7 +2,8 @@
 
 The cut tables keep a query out of its own unit's future. What it could still do is compare one unit with others that
 came later. So it is asked once more with everything hidden from one moment on, as if it had been asked then: no unit
-whose landmark was over by that moment may have another answer. A query whose answers change is refused.
+whose landmark was over by that moment may have another answer. A query whose answers change is refused. One that looks
+at the rows of one unit at a time (``own_rows``) needs no second asking.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from beton.model.signal import DAY_S
 from beton.model.words import days
 from beton.warehouse.compile import NEVER
 from beton.warehouse.sandbox.messages import friendly
+from beton.warehouse.sandbox.own_rows import ID_OF, reads_own_rows
 from beton.warehouse.sandbox.pool import QueryError, Request, Response, Sandbox
 from beton.warehouse.sandbox.statement import body, check
 from beton.warehouse.views import Cut, ViewColumns, cut, named
@@ -37,7 +39,6 @@ MOST_PREVIEW_BYTES: Final = 2**20
 TIME_COLUMNS: Final = ("matched_at", "at", "timestamp")  # the first of them that the query returns counts
 _NO_ID: Final = "The query returns no id: select user_id, or company_id where Who is Accounts."
 _TABLE_OF: Final[dict[Unit, str]] = {"user": "users", "account": "companies"}
-_ID_OF: Final[dict[Unit, str]] = {"user": "user_id", "account": "company_id"}
 _KEY_OF: Final[dict[Unit, str]] = {"user": "user_key", "account": "company_key"}
 
 
@@ -60,10 +61,10 @@ class Asker:
     columns: ViewColumns
     person: str
 
-    def ask(self, sql: str, steps: tuple[str, ...], most_bytes: int) -> Response:
+    def ask(self, sql: str, steps: tuple[str, ...], returns: tuple[int, ...], most_bytes: int) -> Response:
         """Run statements that hold the user's query; SqlError in the user's words where DuckDB refuses."""
         try:
-            return self.sandbox.run(Request(steps, tuple(range(len(steps))), most_bytes), self.person)
+            return self.sandbox.run(Request(steps, returns, most_bytes), self.person)
         except QueryError as problem:
             if f"'{TIME_COLUMNS[-1]}'))" in problem.message:  # the star that picks the id found nothing to pick
                 raise SqlError(_NO_ID) from problem
@@ -77,7 +78,7 @@ def first_rows(asker: Asker, sql: str, at: Cut) -> Rows:
     text = f"LEFT(CAST(COLUMNS(*) AS VARCHAR), {MOST_CELL})"
     rows = _over(cut(asker.columns, at), f"SELECT {text} FROM (\n", sql, f" LIMIT {MOST_ROWS}")
     total = _over(cut(asker.columns, at), "SELECT COUNT(*) AS n FROM (\n", sql)
-    found = asker.ask(sql, (f"DESCRIBE {query}", rows, total), MOST_PREVIEW_BYTES)
+    found = asker.ask(sql, (f"DESCRIBE {query}", rows, total), (0, 1, 2), MOST_PREVIEW_BYTES)
     described, shown, counted = found.tables
     names = zip(described["column_name"].to_pylist(), described["column_type"].to_pylist(), strict=True)
     values = [column.to_pylist() for column in shown.columns]
@@ -95,10 +96,16 @@ def matched_s(asker: Asker, sql: str, at: Cut, units: Units) -> NDArray[np.int64
         SqlError: the query may not or cannot be run, names nobody in the data, or reads the future of other units.
     """
     check(sql)
-    hidden = _moment_to_hide_from(units, at)
+    hidden = None if reads_own_rows(sql, at.unit) else _moment_to_hide_from(units, at)
     cuts = [at] if hidden is None else [at, Cut(at.unit, at.landmark_s, hidden)]
-    steps = tuple(_over(cut(asker.columns, each), *_naming(at.unit, sql)) for each in cuts)
-    answers = [_times(table, units, at) for table in asker.ask(sql, steps, MOST_ANSWER_BYTES).tables]
+    # A statement whose rows come back is planned twice: once to know its columns.
+    steps = [
+        f"CREATE OR REPLACE TEMP TABLE answer_{i} AS {_over(cut(asker.columns, each), *_naming(at.unit, sql))}"
+        for i, each in enumerate(cuts)
+    ]
+    steps += [f"SELECT unit, at_s FROM answer_{i}" for i in range(len(cuts))]
+    found = asker.ask(sql, tuple(steps), tuple(range(len(cuts), len(steps))), MOST_ANSWER_BYTES)
+    answers = [_times(table, units, at) for table in found.tables]
     if hidden is not None:
         _refuse_changed(answers[0], answers[1], units, at, hidden)
     return answers[0]
@@ -113,7 +120,7 @@ def _over(selects: Mapping[str, str], before: str, sql: str, after: str = "") ->
 
 def _naming(unit: Unit, sql: str) -> tuple[str, str, str]:
     """The statement round a query: keys of the units it names with the earliest time, epoch seconds or NULL."""
-    named, key, table = _ID_OF[unit], _KEY_OF[unit], _TABLE_OF[unit]
+    named, key, table = ID_OF[unit], _KEY_OF[unit], _TABLE_OF[unit]
     # The columns may have any place and type, and times may be missing; the empty first half names and types them all.
     times = ", ".join(f'CAST(a."{name}" AS TIMESTAMP)' for name in TIME_COLUMNS)
     missing = ", ".join(f'NULL::TIMESTAMP AS "{name}"' for name in TIME_COLUMNS)

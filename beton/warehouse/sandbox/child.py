@@ -198,7 +198,7 @@ def _take_streams() -> tuple[BinaryIO, BinaryIO]:
 
 
 def _open(start: dict[str, Any]) -> duckdb.DuckDBPyConnection:
-    """Open the snapshot and lock every setting.
+    """Open the snapshot and lock every setting. Its tables are found by full name only, so no view can be missed.
 
     Everything that DuckDB and Arrow load on first use is loaded by one query here: later there are no files to load
     from.
@@ -220,7 +220,6 @@ def _open(start: dict[str, Any]) -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect(":memory:", config=config)
     database = start["database"].replace("'", "''")
     connection.execute(f"ATTACH '{database}' AS snapshot (READ_ONLY)")
-    connection.execute("USE snapshot")
     for setting in _SETTINGS:
         connection.execute("SET " + setting.format(query_ms=start["query_ms"]))
     _table(connection, "SELECT 1, 'a', DATE '2024-01-01', TIMESTAMP '2024-01-01', 1.5::DECIMAL(4, 1)", 1_000_000)

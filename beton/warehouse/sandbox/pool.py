@@ -117,16 +117,13 @@ class _Pool:
         self._closed = False
 
     def warm(self) -> None:
-        with suppress(BetonError):
-            snapshot, _ = self._database()
-            with self._changed:
-                self._wake(snapshot)
+        with suppress(BetonError), self._changed:
+            self._wake()
 
     def run(self, request: Request, person: str) -> Response:
-        snapshot, _ = self._database()
         ticket = _Ticket(person)
         try:
-            return self._take(ticket, snapshot).ask(request)
+            return self._take(ticket).ask(request)
         finally:
             self._leave(ticket)
 
@@ -146,10 +143,10 @@ class _Pool:
         for child in (*self._idle, *self._busy, *self._doomed):
             child.forget()
 
-    def _take(self, ticket: _Ticket, snapshot: str) -> Child:
+    def _take(self, ticket: _Ticket) -> Child:
         with self._changed:
             self._admit(ticket.person)
-            self._wake(snapshot)
+            self._wake()
             self._waiting.append(ticket)
             self._serve()
             self._changed.notify_all()
@@ -180,11 +177,12 @@ class _Pool:
         if len(self._waiting) >= MOST_WAITING:
             raise SqlError(f"{len(self._waiting)} queries wait for the sandbox already: run it again in a minute.")
 
-    def _wake(self, snapshot: str) -> None:
-        """Take note of the current snapshot, and see to it that there is a keeper who tries to start processes."""
+    def _wake(self) -> None:
+        """Look which snapshot is current, and see to it that there is a keeper who tries to start processes."""
         if self._closed:
             raise SqlError(_CLOSING)
-        self._snapshot = snapshot
+        # Looked up under the lock, or a slower thread might go back to an older one.
+        self._snapshot, _ = self._database()
         self._attempts = _START_ATTEMPTS
         if self._keeper is None:
             self._keeper = threading.Thread(target=self._keep, name="sandbox keeper", daemon=True)
@@ -234,7 +232,8 @@ class _Pool:
                 self._start()
 
     def _has_work(self) -> bool:
-        return bool(self._doomed) or self._closed or self._short() or bool(self._unwanted())
+        ends = self._closed and not self._busy
+        return ends or bool(self._doomed) or self._short() or bool(self._unwanted())
 
     def _short(self) -> bool:
         wanted = self._size if self._has_fresh() else self._size + 1
@@ -256,26 +255,29 @@ class _Pool:
 
     def _start(self) -> None:
         """Start one process; after too many failures in a row, those who wait are told and the next one may try."""
-        failure = None
         try:
-            snapshot, path = self._database()
-            child = Child(snapshot, path, self._limits, self._program)
-        except BetonError as error:
-            failure = error
+            child = Child(*self._database(), self._limits, self._program)
         except Exception as error:
             # Whatever it is, those who wait must hear of it, and this thread must go on.
-            failure = BetonError(f"The sandbox for SQL did not start ({error}): try again.")
+            self._not_started(error)
+            return
         with self._changed:
-            if failure is None:
-                self._snapshot = snapshot
-                self._attempts = _START_ATTEMPTS
-                self._idle.append(child)
-                self._serve()
-            else:
-                self._attempts -= 1
-                if self._attempts == 0:
-                    self._fail(failure)
+            self._idle.append(child)
+            self._attempts = _START_ATTEMPTS
+            # An import may have published another snapshot meanwhile: then this process is ended unused.
+            with suppress(BetonError):
+                self._snapshot, _ = self._database()
+            self._serve()
             self._changed.notify_all()
+
+    def _not_started(self, error: Exception) -> None:
+        if not isinstance(error, BetonError):
+            error = BetonError(f"The sandbox for SQL did not start ({error}): try again.")
+        with self._changed:
+            self._attempts -= 1
+            if self._attempts == 0:
+                self._fail(error)
+                self._changed.notify_all()
 
     def _fail(self, failure: BetonError) -> None:
         for ticket in self._waiting:

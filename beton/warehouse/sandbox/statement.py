@@ -84,7 +84,7 @@ def body(sql: str) -> str:
             raise SqlError(_ONE if statements else _START)
         _Walk(raw).visit(statements[0], frozenset())
         text = raw[:end].decode(errors="replace").rstrip()
-        wrapped = _tree(f"SELECT * FROM (\n{text}\n)").get("statements")
+        wrapped = tree(f"SELECT * FROM (\n{text}\n)").get("statements")
         is_same = _bare(wrapped) == [_in_brackets(_bare(statements[0]))]
     except RecursionError:
         raise SqlError(_DEEP) from None
@@ -176,7 +176,15 @@ def _parser(process: int) -> duckdb.DuckDBPyConnection:
     return connection
 
 
-def _tree(text: str) -> dict[str, Any]:
+@cache
+def scalar_functions() -> frozenset[str]:
+    """Return the functions that make one value of the values of one row."""
+    kinds = "SELECT function_name FROM duckdb_functions() GROUP BY 1 HAVING bool_and(function_type = 'scalar')"
+    with _lock:
+        return frozenset(str(name).lower() for (name,) in _parser(os.getpid()).execute(kinds).fetchall())
+
+
+def tree(text: str) -> dict[str, Any]:
     """Return what DuckDB's parser says of a text; fields at their default are left out."""
     import duckdb
 
@@ -186,22 +194,22 @@ def _tree(text: str) -> dict[str, Any]:
             found = _parser(os.getpid()).execute(ask, [text]).fetchone()
     except duckdb.Error:
         raise SqlError("The query cannot be read: write one SELECT.") from None
-    tree: dict[str, Any] = json.loads(found[0]) if found else {}
-    return tree
+    parsed: dict[str, Any] = json.loads(found[0]) if found else {}
+    return parsed
 
 
 def _parse(sql: str, raw: bytes) -> list[dict[str, Any]]:
-    tree = _tree(sql)
-    if not tree.get("error"):
-        statements: list[dict[str, Any]] = tree.get("statements", [])
+    found = tree(sql)
+    if not found.get("error"):
+        statements: list[dict[str, Any]] = found.get("statements", [])
         return statements
-    message = str(tree.get("error_message", ""))
-    at = place(raw, int(tree["position"])) if "position" in tree else (None, None)
+    message = str(found.get("error_message", ""))
+    at = place(raw, int(found["position"])) if "position" in found else (None, None)
     if message.startswith("Max expression depth limit"):
         raise SqlError(_DEEP)
     if message.startswith("Mixing named and positional parameters"):
         raise SqlError(REFUSED_KINDS["PARAMETER"])
-    if tree.get("error_type") == "not implemented":
+    if found.get("error_type") == "not implemented":
         raise SqlError(*_not_a_select(sql, raw))
     near = re.search(r'at or near "(.*)"$', message, re.DOTALL)
     if near:
@@ -238,7 +246,7 @@ def _bare(value: Any) -> Any:
 
 @cache
 def _brackets() -> str:
-    return json.dumps(_bare(_tree("SELECT * FROM (\nSELECT 1\n)")["statements"][0]))
+    return json.dumps(_bare(tree("SELECT * FROM (\nSELECT 1\n)")["statements"][0]))
 
 
 def _in_brackets(statement: dict[str, Any]) -> dict[str, Any]:

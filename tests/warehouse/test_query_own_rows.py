@@ -1,0 +1,88 @@
+"""Which queries look at one unit at a time: those that do need no second asking, all others get one."""
+
+from __future__ import annotations
+
+import pytest
+
+from beton.warehouse.sandbox.own_rows import reads_own_rows
+
+PRD = """-- Define users who match your signal
+SELECT DISTINCT user_id
+FROM events
+WHERE event = 'onboarding_completed'
+  AND days_since_signup <= 3
+  AND user_id IN (
+    SELECT user_id FROM users
+    WHERE company_size BETWEEN 50 AND 500
+  )"""
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        PRD,
+        "SELECT user_id FROM events",
+        "SELECT USER_ID, timestamp AS matched_at FROM Events AS e WHERE e.event IN ('a', 'b') ORDER BY timestamp",
+        "SELECT e.user_id AS user_id, lower(page_path) AS p FROM events e WHERE p LIKE '/p%' OR NOT page_path IS NULL",
+        "SELECT user_id FROM events GROUP BY user_id HAVING COUNT(*) >= 3 AND COUNT(DISTINCT event) > 1",
+        "SELECT user_id, MIN(timestamp) AS at FROM events WHERE event = 'x' GROUP BY user_id, page_path",
+        "SELECT user_id FROM users WHERE user_id NOT IN (SELECT user_id FROM events WHERE event = 'x')",
+        "SELECT user_id FROM deals WHERE is_won AND CASE WHEN amount > 5 THEN TRUE ELSE closed_at IS NULL END",
+        "SELECT user_id FROM users WHERE user_id IN (SELECT user_id FROM events GROUP BY user_id HAVING COUNT(*) > 2)",
+        "SELECT user_id FROM events WHERE properties->>'kind' = 'x' AND timestamp::DATE > DATE '2024-01-01'",
+        "SELECT user_id FROM events;",
+    ],
+)
+def test_rows_of_one_user_at_a_time(sql: str) -> None:
+    assert reads_own_rows(sql, "user")
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT company_id FROM companies WHERE company_size > 50",
+        "SELECT company_id FROM events GROUP BY company_id HAVING COUNT(DISTINCT user_id) > 1",
+    ],
+)
+def test_rows_of_one_account_at_a_time(sql: str) -> None:
+    assert reads_own_rows(sql, "account")
+    assert not reads_own_rows(sql, "user")
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT user_id FROM events LIMIT 5",
+        "SELECT user_id FROM events ORDER BY timestamp LIMIT 5",
+        "SELECT DISTINCT ON (event) user_id FROM events",
+        "SELECT any_value(user_id) AS user_id FROM events",
+        "SELECT MAX(user_id) AS user_id FROM events",
+        "SELECT email AS user_id FROM users",
+        "SELECT user_id, email AS user_id FROM users",
+        "SELECT * FROM users",
+        "SELECT user_id FROM users WHERE company_size > (SELECT AVG(company_size) FROM users)",
+        "SELECT user_id FROM users WHERE company_id IN (SELECT company_id FROM users WHERE plan = 'pro')",
+        "SELECT user_id FROM users WHERE email IN (SELECT user_id FROM users)",
+        "SELECT user_id FROM users WHERE user_id IN (SELECT email FROM users)",
+        "SELECT user_id FROM users WHERE user_id IN (SELECT user_id FROM users LIMIT 3)",
+        "SELECT user_id FROM users WHERE user_id > ANY (SELECT user_id FROM users)",
+        "SELECT user_id FROM users AS u WHERE EXISTS (SELECT 1 FROM events AS e WHERE e.user_id = u.user_id)",
+        "SELECT user_id FROM users WHERE (SELECT COUNT(*) FROM events) > 10",
+        "SELECT u.user_id FROM users AS u JOIN events AS e USING (user_id)",
+        "SELECT user_id FROM users, events",
+        "SELECT user_id FROM events GROUP BY ALL",
+        "SELECT user_id FROM events GROUP BY event, user_id HAVING COUNT(*) > (SELECT COUNT(*) FROM users)",
+        "SELECT event AS user_id FROM events GROUP BY event",
+        "SELECT user_id FROM events QUALIFY ROW_NUMBER() OVER (ORDER BY timestamp) < 9",
+        "SELECT user_id, ROW_NUMBER() OVER (ORDER BY timestamp) AS n FROM events ORDER BY 2",
+        "SELECT user_id FROM users UNION SELECT user_id FROM events",
+        "WITH e AS (SELECT user_id FROM events LIMIT 3) SELECT user_id FROM e",
+        "SELECT user_id FROM (SELECT user_id FROM events LIMIT 3) AS x",
+        "SELECT user_id FROM users WHERE list_contains([x FOR x IN ['a']], plan) AND MEDIAN(1) > 0",
+        "SELECT unnest(['u1', user_id]) AS user_id FROM users",
+        "SELECT 'u1' AS user_id",
+        "SELECT user_id FROM range(3) AS r(user_id)",
+    ],
+)
+def test_everything_else_is_asked_twice(sql: str) -> None:
+    assert not reads_own_rows(sql, "user")
