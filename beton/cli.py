@@ -110,7 +110,7 @@ def backtest(
     if sql:
         print_text(f"{services.backtests.sql(definition, sql)}\n")
         return
-    report = services.backtests.run(definition)
+    report = services.backtests.run(definition, asked_by="command line")
     if save:
         saved = services.signals.save(definition)
         typer.echo(f"Saved as {saved.id}.", err=True)

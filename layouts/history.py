@@ -198,8 +198,9 @@ def _figures(row: HistoryRow) -> dict[str, Any]:
 
 def _when(row: HistoryRow) -> dict[str, Any]:
     took = "" if row.seconds is None else f", took {format.duration(row.seconds)}"
+    data = "current data" if row.is_current else "earlier data"
     return {
-        "when_line": "current data" if row.is_current else "earlier data",
+        "when_line": f"{data} · {row.actor}" if row.asked else data,
         "when_why": f"Snapshot {row.snapshot_version}, started by {row.actor}{took}",
     }
 

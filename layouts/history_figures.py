@@ -13,6 +13,7 @@ from layouts.parts.figures import GOOD, MUTED, WARN, Figure, base_figure, empty_
 from layouts.routes import Page, Route, href
 
 ALONE: Final = 0.05  # what a test that was the only one would have to meet
+MOST_TICKS: Final = 12
 _TICKS: Final = tuple(10.0**-power for power in range(9))
 
 
@@ -31,7 +32,12 @@ def ledger_figure(sheet: LedgerSheet) -> Figure:
         *[_points(name, tests, holds, low, {"color": color, "symbol": symbol}) for name, holds, color, symbol in kinds],
         hovermode="closest",
         shapes=[_alone_line()],
-        xaxis={"range": [0.4, len(tests) + 1.6], "title": {"text": "Test"}, "tickformat": "d", "nticks": 9},
+        xaxis={
+            "range": [0.4, len(tests) + 1.6],
+            "title": {"text": "Test"},
+            "tickformat": "d",
+            "dtick": math.ceil(len(tests) / MOST_TICKS),
+        },
         yaxis={
             "type": "log",
             "range": [math.log10(low) - 0.2, 0.15],

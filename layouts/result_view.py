@@ -22,6 +22,7 @@ from layouts.result_figures import funnel_figure, lift_figure, lift_limits, mont
 from layouts.working import explanation, numbered, show_working
 
 if TYPE_CHECKING:
+    from beton.model.ledger import Standing
     from beton.services.backtests import Report
     from beton.services.explaining import Explanation
     from beton.services.reading import Reading
@@ -64,6 +65,7 @@ LEAVES: Final[dict[str, str]] = {
     "detectable": "children",
     "accounts": "children",
     "accuracy": "children",
+    "tested": "children",
     "notes": "children",
     "lift-figure": "figure",
     "months-figure": "figure",
@@ -87,7 +89,7 @@ def leaves(report: Report, min_lift: float, explained: Explanation | None = None
     values = dict.fromkeys(LEAVES) | {"run-id": report.run_id}
     if explained is not None:
         values |= {"explanation": explained.paragraph, "working": numbered(explained.working)}
-    values |= _about(evidence, reading) | _figures(evidence, min_lift)
+    values |= _about(evidence, reading) | _figures(evidence, min_lift) | {"tested": standing_words(report.standing)}
     if isinstance(evidence.result, NotMeasurable):
         return values | {"numbers": True}
     return values | _statistics(evidence.result) | _revenue(evidence, reading) | {"numbers": False}
@@ -113,6 +115,15 @@ def _about(evidence: Evidence, reading: Reading) -> dict[str, Any]:
         "reason": verdict.reason,
         "notes": [html.Li(note.text) for note in evidence.notes],
     }
+
+
+def standing_words(standing: Standing | None) -> str:
+    """Say the place of a test among all that people asked."""
+    if standing is None:
+        return "not asked by a person, so not among the tests"
+    limit, p = standing.written
+    holds = "holds" if standing.holds else "does not hold"
+    return f"your {format.ordinal(standing.number)} of {standing.tested:,}: {holds} (p {p}, at most {limit} allowed)"
 
 
 def unit_word(evidence: Evidence) -> str:
@@ -340,7 +351,8 @@ def funnel_card(at: Placed) -> html.Section:
 def statistics(at: Placed) -> html.Section:
     """Return the remaining statistics and the cautions."""
     confidence = html.Div([html.Dt("Confidence"), html.Dd(CONFIDENCE)], className="fact")
-    return card("Statistics", [html.Dl([*statistics_facts(at), confidence], className="facts"), cautions(at)])
+    facts = [*statistics_facts(at), at.fact("Among all tests", "tested"), confidence]
+    return card("Statistics", [html.Dl(facts, className="facts"), cautions(at)])
 
 
 def statistics_facts(at: Placed) -> list[html.Div]:

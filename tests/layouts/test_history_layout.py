@@ -108,7 +108,7 @@ def test_a_row_holds_raw_numbers_with_the_words_below_and_behind_them() -> None:
     assert cells["test_line"] == "does not hold"
     assert cells["test_why"].startswith("This is your 7th test;")
     assert (cells["verdict"], cells["verdict_look"], cells["verdict_why"]) == ("Watch", "watch", "It does not hold")
-    assert (cells["when"], cells["when_line"]) == ("2024-06-01 12:00", "current data")
+    assert (cells["when"], cells["when_line"]) == ("2024-06-01 12:00", "current data · local")
     assert cells["when_why"] == "Snapshot snap-1, started by local, took 2.0 s"
     assert (cells["href"], cells["copy"]) == ("/backtest?run=r1", "/backtest?copy=r1")
     assert {each["field"] for each in COLUMNS} <= {*cells, "saved"}

@@ -24,6 +24,7 @@ from beton.model.evidence import (
     Passport,
     Table,
 )
+from beton.model.ledger import Standing
 from beton.model.outcome import Outcome
 from beton.model.settings import CompanySettings
 from beton.model.signal import from_dict
@@ -33,7 +34,7 @@ from beton.services.reading import Acv, read
 from beton.stats.proportions import TwoByTwo
 from layouts import ids
 from layouts.backtest import backtest
-from layouts.result_view import LEAVES, Placed, leaves, result_view
+from layouts.result_view import LEAVES, Placed, leaves, result_view, standing_words
 from store.draft import Draft
 
 HOSTILE = "<img src=x onerror=alert(1)> =cmd|' /C calc'!A0 \u202e\U0001f600"
@@ -199,3 +200,18 @@ def test_hostile_names_are_text() -> None:
 
 def test_a_place_without_a_result_is_empty_text() -> None:
     assert Placed(None).text("lift").children is None
+
+
+@pytest.mark.parametrize(
+    ("standing", "said"),
+    [
+        (None, "not asked by a person, so not among the tests"),
+        (Standing(7, 0.0021, 0.03, False, 2, 9), "your 7th of 9: does not hold (p 0.030, at most 0.0021 allowed)"),
+        (
+            Standing(2, 0.0016, 1e-30, True, 2, 2),
+            "your 2nd of 2: holds (p below one in a million, at most 0.0016 allowed)",
+        ),
+    ],
+)
+def test_the_place_among_all_tests_is_said(standing: Standing | None, said: str) -> None:
+    assert standing_words(standing) == said

@@ -77,6 +77,12 @@ def gone(pid: int) -> bool:
         return True
 
 
+def work(pid: int) -> int:
+    """Time on a processor so far, in clock ticks."""
+    user, system = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+    return int(user) + int(system)
+
+
 def status(task: Path) -> dict[str, str]:
     lines = (line.partition(":") for line in (task / "status").read_text().splitlines())
     return {name: value.strip() for name, _, value in lines}
@@ -449,7 +455,7 @@ class TestEnds:
         assert len(os.listdir("/dev/fd")) == before
 
     @LINUX
-    @pytest.mark.parametrize("sql", [None, SLEEP])
+    @pytest.mark.parametrize("sql", [None, ENDLESS_JOIN])
     def test_it_dies_with_its_parent(self, database: Path, sql: str | None) -> None:
         source = (
             "import sys, time\nfrom pathlib import Path\n"
@@ -462,6 +468,8 @@ class TestEnds:
         with subprocess.Popen([sys.executable, "-c", source], stdout=subprocess.PIPE, env=environment) as parent:
             assert parent.stdout is not None
             pid = int(parent.stdout.readline())
+            began = work(pid)
+            assert sql is None or until(lambda: work(pid) > began + 20)
             assert not gone(pid)
             parent.kill()
             parent.wait()
