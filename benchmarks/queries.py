@@ -30,20 +30,10 @@ from beton.warehouse.sandbox.answers import Asker, matched_s
 from beton.warehouse.sandbox.pool import Sandbox
 from beton.warehouse.table_facts import table_facts
 from beton.warehouse.views import Cut, columns_of
+from store.sql_draft import START_SQL
 
 RUNS: Final = 30
 TASK: Final = "PRD query"
-SQL: Final = """-- Define users who match your signal
--- Return user_id for users who should be flagged
-
-SELECT DISTINCT user_id
-FROM events
-WHERE event = 'onboarding_completed'
-  AND days_since_signup <= 3
-  AND user_id IN (
-    SELECT user_id FROM users
-    WHERE company_size BETWEEN 50 AND 500
-  )"""
 CONDITION: Final = Question(
     "prd",
     "onboarding_completed within 3 days, company_size between 50 and 500",
@@ -71,7 +61,9 @@ class SandboxEngine:
     def counts(self) -> CohortCounts:
         """Return everything that a backtest counts."""
         at = Cut("user", self._clock.landmark_s)
-        return count_matches(matched_s(self._asker, SQL, at, self._core.users), self._frame, self._excluded, silent)
+        return count_matches(
+            matched_s(self._asker, START_SQL, at, self._core.users), self._frame, self._excluded, silent
+        )
 
 
 def main(argv: list[str]) -> int:
@@ -112,7 +104,7 @@ def _engine_rows(data: Path) -> list[Row]:
 
 
 def _browser_rows(data: Path) -> list[Row]:
-    build_services(Settings(data_dir=data)).backtests.check(from_dict({"name": TASK, "sql": SQL}))
-    clicks, schema, completion = click_to_query(data, SQL)
+    build_services(Settings(data_dir=data)).backtests.check(from_dict({"name": TASK, "sql": START_SQL}))
+    clicks, schema, completion = click_to_query(data, START_SQL)
     named = (("click to drawn query", clicks), ("schema open", schema), ("completion open", completion))
     return [limited_row(Row("2.8m", name, "Chromium", taken, load_average()), name, 1.0) for name, taken in named]

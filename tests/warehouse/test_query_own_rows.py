@@ -5,22 +5,13 @@ from __future__ import annotations
 import pytest
 
 from beton.warehouse.sandbox.own_rows import reads_own_rows
-
-PRD = """-- Define users who match your signal
-SELECT DISTINCT user_id
-FROM events
-WHERE event = 'onboarding_completed'
-  AND days_since_signup <= 3
-  AND user_id IN (
-    SELECT user_id FROM users
-    WHERE company_size BETWEEN 50 AND 500
-  )"""
+from store.sql_draft import START_SQL
 
 
 @pytest.mark.parametrize(
     "sql",
     [
-        PRD,
+        START_SQL,
         "SELECT user_id FROM events",
         "SELECT USER_ID, timestamp AS matched_at FROM Events AS e WHERE e.event IN ('a', 'b') ORDER BY timestamp",
         "SELECT e.user_id AS user_id, lower(page_path) AS p FROM events e WHERE p LIKE '/p%' OR NOT page_path IS NULL",

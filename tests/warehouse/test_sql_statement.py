@@ -16,22 +16,10 @@ from beton.warehouse.sandbox import statement
 from beton.warehouse.sandbox.functions import ALLOWED, FIX, REFUSED, TABLE_FUNCTIONS
 from beton.warehouse.sandbox.grammar import EXPRESSION_FIELDS, EXPRESSIONS, TYPES
 from beton.warehouse.sandbox.statement import body, check
-
-PRD_QUERY = """-- Define users who match your signal
--- Return user_id for users who should be flagged
-
-SELECT DISTINCT user_id
-FROM events
-WHERE event = 'onboarding_completed'
-  AND days_since_signup <= 3
-  AND user_id IN (
-    SELECT user_id FROM users
-    WHERE company_size BETWEEN 50 AND 500
-  )
-"""
+from store.sql_draft import START_SQL
 
 LEGITIMATE = {
-    "prd": PRD_QUERY,
+    "prd": START_SQL,
     "lateral": "SELECT u.user_id FROM users AS u, LATERAL (SELECT count(*) AS n FROM events AS e"
     " WHERE e.user_id = u.user_id) AS c WHERE c.n > 0",
     "asof": "SELECT e.user_id FROM events AS e ASOF JOIN deals AS d"
