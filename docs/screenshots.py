@@ -33,6 +33,19 @@ def backtest(page: Page) -> None:
     page.wait_for_timeout(500)
 
 
+def query(page: Page) -> None:
+    """Open the SQL tab with the PRD's query, the tables beside it and its first rows."""
+    page.goto(f"{ADDRESS}/backtest")
+    page.locator(".nav-link", has_text="SQL Query").click()
+    expect(page.locator(".sql-editor[data-state=ready]")).to_be_visible()
+    page.locator("#sql-name").fill("Onboarded fast, mid-size company")
+    page.get_by_role("button", name="Preview").click()
+    expect(page.locator("#sql-preview-rows")).to_contain_text("rows in all")
+    page.get_by_text("Show Schema").click()
+    page.get_by_text("users", exact=True).first.click()
+    page.wait_for_timeout(500)
+
+
 def main() -> None:
     """Write every picture, light and dark."""
     IMAGES.mkdir(exist_ok=True)
@@ -44,6 +57,8 @@ def main() -> None:
             page = browser.new_page(viewport={"width": 1280, "height": 860}, color_scheme=scheme)
             backtest(page)
             page.screenshot(path=IMAGES / f"backtest-{scheme}.png", full_page=True)
+            query(page)
+            page.screenshot(path=IMAGES / f"query-{scheme}.png", full_page=True)
             page.goto(f"{ADDRESS}/signals/sig_001")
             expect(page.locator(".ladder")).to_be_visible()
             expect(page.locator(".js-plotly-plot")).to_have_count(4)

@@ -44,6 +44,13 @@ def lines(page: Page) -> str:
     return "\n".join(page.locator(".cm-line").all_inner_texts()).strip()
 
 
+def take_completion(page: Page) -> None:
+    for _ in range(20):  # a list that has only just opened takes no key
+        page.keyboard.press("Tab")
+        if page.locator(".cm-tooltip-autocomplete").count() == 0:
+            return
+
+
 def test_write_run_review_save(page: Page, demo_url: str, demo: Services) -> None:
     open_tab(page, demo_url)
     expect(editor(page)).to_contain_text("SELECT DISTINCT user_id")
@@ -68,6 +75,32 @@ def test_write_run_review_save(page: Page, demo_url: str, demo: Services) -> Non
     expect(page.locator("h1")).to_have_text("Invited in SQL")
 
 
+def test_write_complete_correct_run_save_and_find_it_again(page: Page, demo_url: str) -> None:
+    open_tab(page, demo_url)
+    page.locator("#sql-name").fill("Whole way in SQL")
+    write(page, "")
+    page.keyboard.type("SELECT us")
+    expect(page.locator(".cm-tooltip-autocomplete li[aria-selected=true]")).to_contain_text("user_id")
+    take_completion(page)
+    page.keyboard.insert_text(" FROM evnts WHERE event = 'teammate_invited'")
+    page.keyboard.press("Control+Enter")
+    expect(page.locator("#sql-editor-error")).to_contain_text("events")
+
+    write(page, "SELECT user_id FROM events WHERE event = 'teammate_invited'")
+    page.keyboard.press("Control+Enter")
+    expect(page).to_have_url(re.compile(r"/backtest\?run=[0-9a-f]{32}$"))
+    expect(page.locator("#result-title")).to_have_text("Whole way in SQL")
+    page.get_by_role("button", name="Save Signal").click()
+    expect(page).to_have_url(re.compile(r"/signals/sig_\d+$"))
+    signal_id = page.url.rpartition("/")[2]
+
+    page.goto(f"{demo_url}/backtest")
+    page.get_by_role("link", name="Run history").click()
+    row = page.locator("#history-grid .ag-row", has_text="Whole way in SQL").first
+    expect(row).to_contain_text("SQL")
+    expect(row).to_contain_text(signal_id)
+
+
 def test_what_can_be_written_is_offered(page: Page, demo_url: str) -> None:
     open_tab(page, demo_url)
     write(page, "")
@@ -82,10 +115,7 @@ def test_what_can_be_written_is_offered(page: Page, demo_url: str) -> None:
         choice = offered.filter(has_text=re.compile(f"^{chosen}")).first
         expect(choice).to_have_attribute("aria-selected", "true")
         expect(choice).to_be_visible()
-        for _ in range(20):  # a list that has only just opened takes no key
-            page.keyboard.press("Tab")
-            if page.locator(".cm-tooltip-autocomplete").count() == 0:
-                break
+        take_completion(page)
         expect(editor(page)).to_contain_text(after)
     expect(page.locator(".cm-error-line")).to_have_count(0)
 

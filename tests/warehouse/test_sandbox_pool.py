@@ -396,7 +396,7 @@ class TestClosing:
             _report(sandbox, sink)
         os.close(sink)
         with os.fdopen(source) as told:
-            assert told.read() == "mark missing, none left"
+            assert told.read() == "mark missing, 4 pipes fewer, none left"
         assert os.waitpid(forked, 0) == (forked, 0)
         assert set(processes()) == ours
         assert ask(sandbox, READ_MARK) == [{"n": 1}]
@@ -405,12 +405,14 @@ class TestClosing:
 def _report(sandbox: Sandbox, sink: int) -> None:
     """In the forked process: use the sandbox, close it, and write down what was found."""
     text = "failed"
+    before = len(os.listdir("/proc/self/fd"))
     try:
         try:
             ask(sandbox, READ_MARK)
         except QueryError:
             text = "mark missing"
         sandbox.close()
+        text += f", {before - len(os.listdir('/proc/self/fd'))} pipes fewer"
         text += ", none left" if not processes() else f", left {processes()}"
     finally:
         os.write(sink, text.encode())
