@@ -26,14 +26,15 @@ from beton.warehouse.sandbox.pool import Limits, QueryError, Request, Sandbox
 from beton.warehouse.sandbox.statement import body, check
 
 # What the bare process lets through, without the check before it. Names, settings and rows of the snapshot that is
-# open anyway, the path of its file, and objects in the memory of a process that nobody else is given.
+# open anyway, the path of its file, and objects in the memory of a process that nobody else is given. A name without
+# its catalogue reaches nothing: the tables that are not cut stand in a catalogue that is not the current one.
 SHOWN = frozenset(
-    "indirect-01 indirect-02 indirect-03 indirect-04 tables-01 tables-02 tables-03 tables-04 tables-06"
+    "indirect-01 indirect-03 indirect-04 tables-01 tables-04 tables-06"
     " catalogue-01 catalogue-02 catalogue-03 catalogue-04 catalogue-05 catalogue-06 catalogue-07 catalogue-08"
     " catalogue-09 catalogue-10 secrets-04 secrets-05 secrets-06".split()
 )
 ONLY_RAW = frozenset(
-    "attach-02 attach-04 changes-09 changes-10 changes-11 changes-12 changes-13 indirect-05 indirect-07 catalogue-11"
+    "attach-02 attach-04 attach-05 changes-09 changes-10 changes-11 changes-12 changes-13 indirect-05 indirect-07 catalogue-11"
     " catalogue-12 secrets-01 secrets-03".split()
 )
 

@@ -82,6 +82,12 @@ def processes(parent: int | None = None) -> dict[int, str]:
     return found
 
 
+def pipes() -> int:
+    # The handle that lists them is gone when it is looked at.
+    links = [each for each in Path("/proc/self/fd").iterdir() if each.is_symlink()]
+    return sum(os.readlink(each).startswith("pipe:") for each in links)
+
+
 def load(sandbox: Sandbox) -> tuple[int, int]:
     """Requests that run and that wait; there is no other way to see from outside that one has arrived."""
     inside = sandbox._pool()
@@ -405,14 +411,14 @@ class TestClosing:
 def _report(sandbox: Sandbox, sink: int) -> None:
     """In the forked process: use the sandbox, close it, and write down what was found."""
     text = "failed"
-    before = len(os.listdir("/proc/self/fd"))
+    before = pipes()
     try:
         try:
             ask(sandbox, READ_MARK)
         except QueryError:
             text = "mark missing"
         sandbox.close()
-        text += f", {before - len(os.listdir('/proc/self/fd'))} pipes fewer"
+        text += f", {before - pipes()} pipes fewer"
         text += ", none left" if not processes() else f", left {processes()}"
     finally:
         os.write(sink, text.encode())
