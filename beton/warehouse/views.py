@@ -2,8 +2,8 @@
 
 ``events``, ``users``, ``companies`` and ``deals`` have the same columns either way. Cut, a row is there only if it was
 before the landmark of the unit that it belongs to, and a value only if it was known by then: whatever is asked of such
-tables cannot look into the future of the row's own unit. ``Cut.until_s`` hides everything from one moment on, which is
-how ``sandbox.answers`` finds queries that read the future of other units.
+tables cannot look into the future of the row's own unit. ``Cut`` can hide more, which is how ``sandbox.answers`` finds
+queries that read the future of other units.
 """
 
 from __future__ import annotations
@@ -41,11 +41,15 @@ class ViewColumns:
 
 @dataclass(frozen=True)
 class Cut:
-    """Where the tables end: ``landmark_s`` after each unit's time zero, and at ``until_s`` (epoch seconds) if given."""
+    """Where the tables end: ``landmark_s`` after each unit's time zero, and at ``until_s`` (epoch seconds) if given.
+
+    ``with_account`` ends the rows of a user where those of the first user of the account end.
+    """
 
     unit: Unit
     landmark_s: int
     until_s: int | None = None
+    with_account: bool = False
 
     def at(self, t0_s: str) -> str:
         """Return the SQL of the first second that a unit with this time zero may not see."""
@@ -87,10 +91,11 @@ def cut(columns: ViewColumns, at: Cut) -> dict[str, str]:
     For accounts the clock of everything is the account's. ``deals`` of users has a row per user whom the deal concerns:
     the user's own and those of the account.
     """
-    t0_s = "u.t0_s" if at.unit == "user" else "(u.t0_s - u.account_offset_s)"
+    own_clock = at.unit == "user" and not at.with_account
+    t0_s = "u.t0_s" if own_clock else "(u.t0_s - u.account_offset_s)"
     end_s = at.at(t0_s)
     seen = "NOT u.is_internal" if at.unit == "user" else "NOT u.is_internal AND u.company_key IS NOT NULL"
-    is_always = at.unit == "user" and at.until_s is None  # nobody signs up after their own landmark
+    is_always = own_clock and at.until_s is None  # nobody signs up after their own landmark
     began = seen if is_always else f"{seen} AND u.t0_s < {end_s}"
     values = "".join(f", {_known(name, name in columns.dated, end_s)}" for name in columns.users)
     happened = f"e.rel_s >= 0 AND e.rel_s < {at.landmark_s}"  # which DuckDB can use to skip rows

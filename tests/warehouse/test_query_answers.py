@@ -151,6 +151,27 @@ def test_a_query_that_reads_the_future_of_others_is_refused(asker: Asker, core: 
         named(asker, core, sql)
 
 
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT e.user_id FROM users e JOIN users d USING (company_id)"
+        " WHERE d.signed_up_at BETWEEN e.signed_up_at + INTERVAL 50 DAY AND e.signed_up_at + INTERVAL 70 DAY",
+        "SELECT e.user_id FROM users e JOIN deals d USING (company_id)"
+        " WHERE d.is_won AND d.closed_at < e.signed_up_at + INTERVAL 41 DAY",
+    ],
+)
+def test_a_short_look_at_colleagues_to_come_is_refused_far_from_the_hidden_day(
+    asker: Asker, core: Core, sql: str
+) -> None:
+    with pytest.raises(SqlError, match="what colleagues did later"):
+        named(asker, core, sql + " AND e.signed_up_at < TIMESTAMP '2024-01-15'")
+
+
+def test_what_depends_on_the_order_of_rows_is_the_same_each_time(asker: Asker, core: Core) -> None:
+    sql = "SELECT user_id FROM events GROUP BY user_id HAVING last(event) = 'login'"
+    assert len({tuple(sorted(named(asker, core, sql))) for _ in range(5)}) == 1
+
+
 def test_colleagues_may_be_read_as_far_as_they_came_before(asker: Asker, core: Core) -> None:
     sql = (
         "SELECT u.user_id FROM users AS u JOIN users AS o ON o.company_id = u.company_id"

@@ -73,6 +73,26 @@ def test_rows_of_one_account_at_a_time(sql: str) -> None:
         "SELECT unnest(['u1', user_id]) AS user_id FROM users",
         "SELECT 'u1' AS user_id",
         "SELECT user_id FROM range(3) AS r(user_id)",
+        # The id of another row: of a query around this one, or of what an event says.
+        "SELECT e.user_id FROM users AS e WHERE e.user_id IN"
+        " (SELECT e.user_id FROM deals AS m WHERE m.company_id = e.company_id AND m.is_won)",
+        "SELECT e.user_id FROM users AS e WHERE e.user_id IN"
+        " (SELECT m.user_id FROM users AS m WHERE e.user_id IN (SELECT x.user_id FROM users AS x))",
+        "SELECT e.user_id FROM users AS e WHERE e.user_id IN"
+        " (SELECT m.user_id FROM deals AS m GROUP BY e.user_id, m.company_id)",
+        "SELECT properties.user_id FROM events",
+        "SELECT properties.user_id FROM events AS properties",
+        "SELECT user_id FROM events GROUP BY events.properties.user_id, page_path",
+        "SELECT e.user_id FROM events AS e WHERE e.properties.user_id IN (SELECT user_id FROM deals)",
+        # Rows of all users at once.
+        "SELECT user_id FROM users WHERE user_id NOT IN (SELECT user_id FROM users GROUP BY ROLLUP (user_id))",
+        "SELECT user_id FROM users GROUP BY GROUPING SETS ((user_id), ())",
+        "SELECT user_id FROM users GROUP BY CUBE (user_id, plan)",
+        # The order of rows decides.
+        "SELECT user_id FROM events GROUP BY user_id HAVING last(event) = 'pageview'",
+        "SELECT user_id, first(timestamp) AS at FROM events GROUP BY user_id",
+        "SELECT user_id FROM events GROUP BY user_id HAVING mode(page_path) = '/pricing'",
+        "SELECT user_id FROM events GROUP BY user_id HAVING hash(string_agg(event)) % 2 = 0",
     ],
 )
 def test_everything_else_is_asked_twice(sql: str) -> None:

@@ -34,8 +34,8 @@ SHOWN = frozenset(
     " catalogue-09 catalogue-10 secrets-04 secrets-05 secrets-06".split()
 )
 ONLY_RAW = frozenset(
-    "attach-02 attach-04 attach-05 changes-09 changes-10 changes-11 changes-12 changes-13 indirect-05 indirect-07 catalogue-11"
-    " catalogue-12 secrets-01 secrets-03".split()
+    "attach-02 attach-04 attach-05 changes-09 changes-10 changes-11 changes-12 changes-13 indirect-05 indirect-07"
+    " catalogue-11 catalogue-12 secrets-01 secrets-03".split()
 )
 
 COUNTS = {

@@ -1,9 +1,10 @@
 """Ask a person's query of the tables cut at each unit's landmark, and find out which units it names.
 
 The cut tables keep a query out of its own unit's future. What it could still do is compare one unit with others that
-came later. So it is asked once more with everything hidden from one moment on, as if it had been asked then: no unit
-whose landmark was over by that moment may have another answer. A query whose answers change is refused. One that looks
-at the rows of one unit at a time (``own_rows``) needs no second asking.
+came later. So it is asked again with more of the others' future hidden: once with everything hidden from one moment on,
+and no unit whose landmark was over by then may have another answer; once with everything hidden that an account did
+after the landmark of its first user, and no such first user may. A query whose answers change is refused. One that
+looks at the rows of one unit at a time (``own_rows``) is asked once.
 """
 
 from __future__ import annotations
@@ -71,6 +72,15 @@ class Asker:
             raise friendly(problem.kind, problem.message, sql) from problem
 
 
+@dataclass(frozen=True)
+class _Hidden:
+    """A further asking: where the tables end, and which units' answers may not change by it."""
+
+    cut: Cut
+    settled: NDArray[np.bool_]
+    what: str
+
+
 def first_rows(asker: Asker, sql: str, at: Cut) -> Rows:
     """Return what a query gives, whatever its columns; SqlError where it may not or cannot be run."""
     check(sql)
@@ -96,8 +106,8 @@ def matched_s(asker: Asker, sql: str, at: Cut, units: Units) -> NDArray[np.int64
         SqlError: the query may not or cannot be run, names nobody in the data, or reads the future of other units.
     """
     check(sql)
-    hidden = None if reads_own_rows(sql, at.unit) else _moment_to_hide_from(units, at)
-    cuts = [at] if hidden is None else [at, Cut(at.unit, at.landmark_s, hidden)]
+    again = [] if reads_own_rows(sql, at.unit) else _more_hidden(units, at)
+    cuts = [at, *(each.cut for each in again)]
     # A statement whose rows come back is planned twice: once to know its columns.
     steps = [
         f"CREATE OR REPLACE TEMP TABLE answer_{i} AS {_over(cut(asker.columns, each), *_naming(at.unit, sql))}"
@@ -106,8 +116,8 @@ def matched_s(asker: Asker, sql: str, at: Cut, units: Units) -> NDArray[np.int64
     steps += [f"SELECT unit, at_s FROM answer_{i}" for i in range(len(cuts))]
     found = asker.ask(sql, tuple(steps), tuple(range(len(cuts), len(steps))), MOST_ANSWER_BYTES)
     answers = [_times(table, units, at) for table in found.tables]
-    if hidden is not None:
-        _refuse_changed(answers[0], answers[1], units, at, hidden)
+    for hidden, answer in zip(again, answers[1:], strict=True):
+        _refuse_changed(int(np.count_nonzero((answer != answers[0]) & hidden.settled)), hidden, at)
     return answers[0]
 
 
@@ -146,23 +156,29 @@ def _times(table: pa.Table, units: Units, at: Cut) -> NDArray[np.int64]:
     return found
 
 
-def _moment_to_hide_from(units: Units, at: Cut) -> int | None:
-    """The moment by which half of the landmarks were over."""
+def _more_hidden(units: Units, at: Cut) -> list[_Hidden]:
+    """What is hidden in further askings; nothing where there is nobody to ask about."""
     began = units.t0_s[(units.t0_s < NEVER) & ~units.is_internal]
-    return int(np.median(began)) + at.landmark_s if began.size else None
+    if not began.size:
+        return []
+    until_s = int(np.median(began)) + at.landmark_s
+    day = f"{datetime.fromtimestamp(until_s, UTC):%-d %B %Y}"
+    past = _Hidden(
+        Cut(at.unit, at.landmark_s, until_s), units.t0_s + at.landmark_s <= until_s, f"everything from {day} on"
+    )
+    if at.unit == "account":
+        return [past]
+    firsts = Cut(at.unit, at.landmark_s, with_account=True)
+    return [past, _Hidden(firsts, units.account_offset_s == 0, "what colleagues did later")]
 
 
-def _refuse_changed(
-    answer: NDArray[np.int64], earlier: NDArray[np.int64], units: Units, at: Cut, hidden_s: int
-) -> None:
-    changed = int(np.count_nonzero((answer != earlier) & (units.t0_s + at.landmark_s <= hidden_s)))
+def _refuse_changed(changed: int, hidden: _Hidden, at: Cut) -> None:
     if not changed:
         return
     who, own = ("account", "company_id") if at.unit == "account" else ("user", "user_id")
-    day = f"{datetime.fromtimestamp(hidden_s, UTC):%-d %B %Y}"
     fix = "" if at.unit == "account" else ", or set Who to Accounts to look at everyone in an account"
     raise SqlError(
-        f"The query looks into the future: hiding everything from {day} on changed the answer for {changed:,}"
+        f"The query looks into the future: hiding {hidden.what} changed the answer for {changed:,}"
         f" {who}{'' if changed == 1 else 's'} whose {days(at.landmark_s / DAY_S)} were over by then. It compares each"
         f" {who} with others who came later, or its order is left to chance. Read only rows with the same {own}{fix}."
     )

@@ -44,7 +44,7 @@ class Limits:
         query_s: seconds of all steps together; the process is killed ``GRACE_S`` later.
         memory_mb: what DuckDB may hold, in MB (10^6 bytes).
         address_space_mb: what the whole process may map, in MB; less than 2500 is too little for its threads.
-        threads: DuckDB threads of a process.
+        threads: DuckDB threads of a process; with one, even what depends on the order of rows is the same each time.
         queue_s: seconds a request waits for its turn.
         queries: requests that one process answers before it is replaced.
     """
@@ -52,7 +52,7 @@ class Limits:
     query_s: float = 10.0
     memory_mb: int = 512
     address_space_mb: int = 3072
-    threads: int = 2
+    threads: int = 1
     queue_s: float = 30.0
     queries: int = 50
 
