@@ -181,6 +181,7 @@
         rest();
         if (!onList()) return;
         const search = toSearch(values), before = fromSearch(window.location.search);
+        if (search === window.location.search) return; // what the address said: Back may already be on its way
         const isTyped = KEYS.every((key, at) => key === "q" || (values[at] || "") === before[at]);
         if (!isTyped) return write(search);
         typing = window.setTimeout(() => {

@@ -121,9 +121,10 @@ def _register_draft(app: Dash, services: Services) -> None:
         fields, buttons, raw, last_run, *address = states
         stored = decode(SLICES["draft"], raw).state
         before = as_drawn(stored, guards.route(*address), services)
-        pressed = pending(guards.named(buttons), clicks)
-        wants_run = (run or 0) > (last_run or {}).get("clicks", 0)
-        after = edited(before, typed(guards.named(fields), values), str(name or ""), str(unit or "user"), pressed)
+        pressed = pending(guards.named(buttons, clicks), clicks)
+        wants_run = guards.count(run) > guards.counted(last_run, "clicks")
+        held = typed(guards.named(fields, values), values)
+        after = edited(before, held, str(name or ""), str(unit or "user"), pressed)
         if wants_run:
             after = replace(after, attempted=True)
         if after == stored and not pressed and not wants_run:

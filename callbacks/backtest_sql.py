@@ -121,7 +121,7 @@ def _register_draft(app: Dash, services: Services) -> None:
         draft = typed(as_drawn(stored, guards.route(*address), services), name, unit, days, sql)
         event = guards.clicked_event("sql")
         after = draft if event is None else _pressed(draft, event, services)
-        wants_run = _count(submits) > _count((last_order or {}).get("submits"))
+        wants_run = guards.count(submits) > guards.counted(last_order, "submits")
         if wants_run:
             after = replace(after, attempted=True)
         if after == stored and event is None and not wants_run:
@@ -146,10 +146,6 @@ def _register_draft(app: Dash, services: Services) -> None:
         mark = _mark(draft, problem)
         sql_words = errors.get("sql", "") or ("" if mark is None else _placed(mark))
         return _sentence(draft), errors.get("name", ""), errors.get("landmark_days", ""), sql_words, mark
-
-
-def _count(clicks: Any) -> int:
-    return clicks if isinstance(clicks, int) and not isinstance(clicks, bool) else 0
 
 
 def _pressed(draft: SqlDraft, event: Event, services: Services) -> SqlDraft:

@@ -58,15 +58,26 @@ def route(pathname: object, search: object) -> Route:
     return parse(text(pathname), text(search))
 
 
-def named(ids_of_state: object) -> list[dict[str, str]]:
-    """Return the ids that a pattern in ``State`` sent along.
+def count(clicks: object) -> int:
+    """Return a count of clicks; 0 for what is none."""
+    return clicks if isinstance(clicks, int) and not isinstance(clicks, bool) else 0
+
+
+def counted(kept: object, key: str) -> int:
+    """Return the count that a store keeps under ``key``; 0 where it keeps none."""
+    return count(kept.get(key)) if isinstance(kept, dict) else 0
+
+
+def named(ids_of_state: object, values: object) -> list[dict[str, str]]:
+    """Return the ids that a pattern in ``State`` sent along, one for each of its ``values``.
 
     Raises:
-        InputError: they are no ids of ours.
+        InputError: they are no ids of ours, or not as many as the values.
     """
     keys = {"slice", "intent", "key", "at"}
     listed: list[Any] = ids_of_state if isinstance(ids_of_state, list) else [None]
-    if not all(isinstance(each, dict) and keys <= each.keys() for each in listed):
+    is_paired = isinstance(values, list) and len(values) == len(listed)
+    if not is_paired or not all(isinstance(each, dict) and keys <= each.keys() for each in listed):
         raise InputError("The form could not be read: reload the page.")
     return [{key: text(each[key]) for key in keys} for each in listed]
 

@@ -67,8 +67,8 @@ def register(app: Dash, services: Services) -> None:
         route, names, before = guards.route(*address), _names(services), kept
         if route.page is Page.PLAYBOOK and route.signal_id in names:
             before = with_signal(kept, route.signal_id)  # as the form was drawn
-        pressed = pending(guards.named(buttons), clicks)
-        after = with_values(before, typed(guards.named(fields), values))
+        pressed = pending(guards.named(buttons, clicks), clicks)
+        after = with_values(before, typed(guards.named(fields, values), values))
         for event in pressed:
             after = reduce(after, event.intent, event.key)
         if after == kept and not pressed:

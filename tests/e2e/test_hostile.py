@@ -168,7 +168,7 @@ def held_back(page: Page, word: str) -> list[Route]:
 
 
 def run_count(services: Services) -> int:
-    return len(services.backtests._runs.recent(1_000))
+    return len(services.backtests._runs.history(1_000))
 
 
 def test_typing_and_clicking_at_once_loses_nothing(page: Page, demo_url: str) -> None:
