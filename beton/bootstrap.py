@@ -46,7 +46,7 @@ def build_services(settings: Settings) -> Services:
     queries = Queries(warehouse, Sandbox(warehouse.database, Limits(query_s=settings.sql_seconds)))
     runs, kept_signals = RunRepository(database), SignalRepository(database)
     ledger = Ledger(runs)
-    backtests = Backtests(warehouse, runs, kept_settings, queries)
+    backtests = Backtests(warehouse, runs, kept_settings, queries, ledger)
     signals = Signals(kept_signals, backtests)
     discoveries = DiscoveryRepository(database)
     return Services(

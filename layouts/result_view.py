@@ -83,13 +83,12 @@ VERDICT_STATUS: Final[dict[str, Status]] = {
 }
 
 
-def leaves(report: Report, min_lift: float, explained: Explanation | None = None) -> dict[str, Any]:
-    """Return the value of every leaf in ``LEAVES``; a page that does not show the working needs no ``explained``."""
+def leaves(report: Report, min_lift: float, explained: Explanation) -> dict[str, Any]:
+    """Return the value of every leaf in ``LEAVES``."""
     evidence, reading = report.evidence, report.reading
-    values = dict.fromkeys(LEAVES) | {"run-id": report.run_id}
-    if explained is not None:
-        values |= {"explanation": explained.paragraph, "working": numbered(explained.working)}
-    values |= _about(evidence, reading) | _figures(evidence, min_lift) | {"tested": standing_words(report.standing)}
+    values = dict.fromkeys(LEAVES) | {"run-id": report.run_id, "tested": standing_words(report.standing)}
+    values |= {"explanation": explained.paragraph, "working": numbered(explained.working)}
+    values |= _about(evidence, reading) | _figures(evidence, min_lift)
     if isinstance(evidence.result, NotMeasurable):
         return values | {"numbers": True}
     return values | _statistics(evidence.result) | _revenue(evidence, reading) | {"numbers": False}

@@ -56,7 +56,7 @@ def signal_detail(
     signal, report = each.signal, each.report
     data_now = "" if report is None else report.evidence.passport.snapshot_version
     body: list[Any] = [*changed_notice(versions, data_now), _definition(signal, report, versions)]
-    if report is None:
+    if report is None or explained is None:
         body.append(error_notice(each.problem or "", "This signal cannot be measured on the current data"))
     else:
         who = who_has_it(signal.id, signal.definition.unit, traits)

@@ -116,7 +116,7 @@ def completions(manifest: Manifest, tables: Sequence[TableFacts]) -> dict[str, A
             for table in tables
         ],
         "values": values | {"event": [event.name for event in sorted(manifest.events, key=lambda event: -event.rows)]},
-        "keys": [entry.name for entry in manifest.properties if entry.scope == "event" and entry.name != "page_path"],
+        "keys": manifest.event_keys,
     }
 
 
@@ -145,7 +145,7 @@ def _cell(cell: str | None) -> Any:
 
 
 def _took(seconds: float) -> str:
-    return f"{1000 * seconds:,.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
+    return f"{1000 * seconds:,.0f} ms" if seconds < 1 else format.duration(seconds)
 
 
 def _size(size: int) -> str:

@@ -102,6 +102,11 @@ class Manifest:
     sources: tuple[SourceFile, ...]
     conversion: Outcome | None = None
 
+    @property
+    def event_keys(self) -> list[str]:
+        """Properties of events that a query reads as keys of the JSON column; ``page_path`` is a column of its own."""
+        return [entry.name for entry in self.properties if entry.scope == "event" and entry.name != "page_path"]
+
     def to_json(self) -> str:
         """Return the text of manifest.json."""
         return json.dumps(asdict(self), default=_iso, indent=1, ensure_ascii=False)

@@ -71,11 +71,16 @@ class Backtests:
     """Runs and reads backtests."""
 
     def __init__(
-        self, warehouse: Warehouse, runs: RunRepository, settings: SettingsRepository, queries: Queries
+        self,
+        warehouse: Warehouse,
+        runs: RunRepository,
+        settings: SettingsRepository,
+        queries: Queries,
+        ledger: Ledger,
     ) -> None:
         self._warehouse = warehouse
         self._runs = runs
-        self._ledger = Ledger(runs)
+        self._ledger = ledger
         self._queries = queries
         self._settings = settings
         self._answers: dict[tuple[str, str], Any] = {}

@@ -104,7 +104,7 @@ class Signals:
 
     def save_run(self, run_id: str) -> SavedSignal:
         """Save the definition that a run measured; InputError if it did not finish."""
-        return self.save(from_dict(self._backtests.report(run_id).evidence.passport.definition))
+        return self.save(self._measured_by(run_id))
 
     def save_version(self, signal_id: str, run_id: str, expected_version: int | None = None) -> SavedSignal:
         """Give the signal the definition that a run measured, name included, as its next version.
@@ -114,7 +114,7 @@ class Signals:
         Raises:
             InputError: the run did not finish, or the signal is no longer at ``expected_version``.
         """
-        definition = from_dict(self._backtests.report(run_id).evidence.passport.definition)
+        definition = self._measured_by(run_id)
         current = self.read(signal_id)
         if is_same(current.definition, definition):
             return current
@@ -186,6 +186,9 @@ class Signals:
         signal = self.read(signal_id)
         header, rows = self._backtests.members(signal.definition)
         return f"beton-{signal.id}.csv", csv_text(header, rows)
+
+    def _measured_by(self, run_id: str) -> SignalDefinition:
+        return from_dict(self._backtests.report(run_id).evidence.passport.definition)
 
     def _evidence(self, measured: MeasuredDefinition) -> VersionEvidence | None:
         try:

@@ -17,7 +17,7 @@ from beton.model.mapping import FIELDS, Mapping, joined_company_column
 from beton.warehouse.connection import BUILD_THREADS, ident, literal
 from beton.warehouse.staging import StagedTable
 from beton.warehouse.unit_columns import add_unit_columns
-from beton.warehouse.views import ViewColumns, whole
+from beton.warehouse.views import SET_S, ViewColumns, whole
 
 if TYPE_CHECKING:
     import duckdb
@@ -102,7 +102,7 @@ def _build_users(connection: duckdb.DuckDBPyConnection, mapping: Mapping, staged
     own = [*_USER_FACTS, *_properties(staged, "users")]
     columns = ", ".join(f"u.{ident(name)}" for name in own)
     set_at = "".join(
-        f", epoch({ident(name + '__set_at')})::BIGINT AS {ident(name + '__set_s')}"
+        f", epoch({ident(name + '__set_at')})::BIGINT AS {ident(name + SET_S)}"
         for name in mapping.tables["users"].set_at
     )
     joined = ", ".join(

@@ -31,6 +31,7 @@ from beton.model.conditions import (
 )
 from beton.model.manifest import Manifest, PropertyFacts
 from beton.model.signal import DAY_S, SignalDefinition
+from beton.warehouse.views import SET_S
 
 NEVER: Final = 4_000_000_000_000  # above any epoch second; no condition ever matches then
 WEEK_S: Final = 7 * DAY_S
@@ -262,7 +263,7 @@ class _Writer:
         info = self.catalogue.unit_properties[node.property]
         test = predicate(node, column("u", info.name), info.type)
         if info.set_at:
-            test = f"{test} AND COALESCE({column('u', info.name + '__set_s')}, 0) < {self.landmark_at()}"
+            test = f"{test} AND COALESCE({column('u', info.name + SET_S)}, 0) < {self.landmark_at()}"
         return f"CASE WHEN {test} THEN 0 ELSE {NEVER} END"
 
     def known_s(self, node: Condition) -> int:

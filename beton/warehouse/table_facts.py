@@ -85,7 +85,7 @@ def _filled(connection: duckdb.DuckDBPyConnection, table: str, names: list[str])
 def _events_filled(connection: duckdb.DuckDBPyConnection, manifest: Manifest) -> dict[str, int]:
     """Count without the joins of the view: a user's company is looked up once, not for each event."""
     # Columns of their own make the view write a JSON for every event; counting JSON itself takes the longest by far.
-    written = "count(*)" if _keys(manifest) else "count(properties)"
+    written = "count(*)" if manifest.event_keys else "count(properties)"
     found: Any = connection.execute(
         f"""SELECT count(page_path), {written}, count(*) FILTER (WHERE user_key IN (
             SELECT user_key FROM store.users WHERE company_key IS NOT NULL)) FROM store.events"""
@@ -111,12 +111,8 @@ def _known_values(manifest: Manifest, table: str, column: str) -> tuple[object, 
 
 
 def _about_properties(manifest: Manifest) -> str:
-    keys, reading = _keys(manifest), "read a key with properties->>'key'"
+    keys, reading = manifest.event_keys, "read a key with properties->>'key'"
     return f"JSON with {', '.join(keys)}; {reading}" if keys else f"JSON; {reading}"
-
-
-def _keys(manifest: Manifest) -> list[str]:
-    return [entry.name for entry in manifest.properties if entry.scope == "event" and entry.name != "page_path"]
 
 
 def _samples(values: Sequence[object]) -> tuple[str, ...]:

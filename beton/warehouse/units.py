@@ -13,6 +13,7 @@ from beton.model.signal import DAY_S
 from beton.model.unit_facts import MOST_PEOPLE, DayCount, Deal, EventRow, Person, Trait
 from beton.warehouse.compile import NEVER, column
 from beton.warehouse.landmark import first_outcome_sql
+from beton.warehouse.views import SET_S
 
 if TYPE_CHECKING:
     import duckdb
@@ -95,7 +96,7 @@ def traits_of(user: UserRow, properties: Sequence[PropertyFacts]) -> tuple[Trait
             each.name,
             each.scope == "company",
             _plain(user.values[each.name]),
-            _moment(user.values[f"{each.name}__set_s"] or None) if each.set_at else None,
+            _moment(user.values[each.name + SET_S] or None) if each.set_at else None,
         )
         for each in properties
         if each.scope != "event"

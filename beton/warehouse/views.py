@@ -18,7 +18,7 @@ from beton.warehouse.connection import ident, literal
 if TYPE_CHECKING:
     import duckdb
 
-SET_S: Final = "__set_s"
+SET_S: Final = "__set_s"  # ends the name of the column that says since when a property has its value, epoch seconds
 _STORE: Final = "snapshot.store"  # seen from a connection whose own catalog holds nothing
 _EVENT_COLUMNS: Final = ("user_key", "event", "rel_s", "n", "ts", "page_path", "properties")
 _USER_IDENTITY: Final = ("user_id", "email", "company_id", "signed_up_at")

@@ -29,6 +29,7 @@ from beton.model.outcome import Outcome
 from beton.model.settings import CompanySettings
 from beton.model.signal import from_dict
 from beton.services.backtests import Report
+from beton.services.explaining import Explanation, explain
 from beton.services.measurement import measure
 from beton.services.reading import Acv, read
 from beton.stats.proportions import TwoByTwo
@@ -71,6 +72,14 @@ def report(measured: Evidence) -> Report:
     return Report(RUN_ID, measured, read(measured, CompanySettings(), Acv(27_000, "USD", "Settings")), None)
 
 
+def explained(shown: Report) -> Explanation:
+    return explain(shown.evidence, shown.reading, CompanySettings())
+
+
+def drawn(shown: Report) -> dict[str, Any]:
+    return leaves(shown, 1.5, explained(shown))
+
+
 REFUSED = evidence(result=NotMeasurable("no_units_with_signal", "No eligible users carry this signal."))
 WEEKLY = evidence(cohort=Cohort("user", "any time", 14, 1, 45, "the sales cycle in Settings"))
 ACCOUNT = evidence(cohort=Cohort("account", "after signup", 3, 1, 45, "set with the outcome"))
@@ -106,7 +115,7 @@ def texts(component: Any) -> list[str]:
 
 @pytest.mark.parametrize("case", CASES)
 def test_every_leaf_has_its_value_in_the_order_of_the_outputs(case: str) -> None:
-    values = leaves(report(CASES[case]), 1.5)
+    values = drawn(report(CASES[case]))
 
     assert list(values) == list(LEAVES)
     assert values["run-id"] == RUN_ID
@@ -117,14 +126,14 @@ def test_every_leaf_has_its_value_in_the_order_of_the_outputs(case: str) -> None
 
 @pytest.mark.parametrize("case", CASES)
 def test_every_leaf_is_placed_once_whatever_the_result(case: str) -> None:
-    found = placed(backtest_page(leaves(report(CASES[case]), 1.5)))
+    found = placed(backtest_page(drawn(report(CASES[case]))))
 
     assert {name: found[ids.result(name)] for name in LEAVES} == dict.fromkeys(LEAVES, 1)
     assert [owner for owner, number in found.items() if number > 1] == []
 
 
 def test_an_empty_result_has_the_same_places() -> None:
-    full, empty = (placed(result_view(values)) for values in (leaves(report(CASES["measured"]), 1.5), None))
+    full, empty = (placed(result_view(values)) for values in (drawn(report(CASES["measured"])), None))
     assert full == empty
 
 
@@ -133,7 +142,7 @@ def backtest_page(values: dict[str, Any] | None) -> Any:
 
 
 def test_a_leaf_holds_what_leaves_gave_it() -> None:
-    values = leaves(report(CASES["measured"]), 1.5)
+    values = drawn(report(CASES["measured"]))
     page = {str(each.id): each for each in inside(backtest_page(values)) if hasattr(each, "id")}
     for name, prop in LEAVES.items():
         shown = page[ids.result(name)].to_plotly_json()["props"].get(prop)
@@ -141,7 +150,7 @@ def test_a_leaf_holds_what_leaves_gave_it() -> None:
 
 
 def test_numbers_of_the_result_before_do_not_survive_a_refusal() -> None:
-    before, after = leaves(report(CASES["measured"]), 1.5), leaves(report(REFUSED), 1.5)
+    before, after = drawn(report(CASES["measured"])), drawn(report(REFUSED))
 
     assert all(before[name] for name in NUMBERS)
     assert {name: after[name] for name in NUMBERS} == dict.fromkeys(NUMBERS)
@@ -151,21 +160,21 @@ def test_numbers_of_the_result_before_do_not_survive_a_refusal() -> None:
 
 
 def test_a_projection_of_the_result_before_does_not_survive_a_result_without_leads() -> None:
-    after = leaves(report(NO_LEADS), 1.5)
+    after = drawn(report(NO_LEADS))
 
     assert (after["arr"], after["arr-range"]) == ("–", "no full calendar month in the data yet")
     assert [after[name] for name in ("matches", "expected", "difference")] == [None] * 3
 
 
 def test_the_flagship_reads_as_in_the_guide() -> None:
-    values = leaves(report(CASES["measured"]), 1.5)
+    values = drawn(report(CASES["measured"]))
 
     assert (values["rate-with"], values["rate-without"], values["lift"]) == ("14.2%", "3.4%", "4.2x")
     assert (values["p"], values["verdict"], values["verdict-box"]) == ("Significant", "Enable", "healthy")
 
 
 def test_an_unbounded_interval_says_infinity() -> None:
-    values = leaves(report(UNBOUNDED), 1.5)
+    values = drawn(report(UNBOUNDED))
 
     assert values["lift"] == "∞"
     assert values["lift-sub"].endswith("∞")
@@ -174,7 +183,7 @@ def test_an_unbounded_interval_says_infinity() -> None:
 
 
 def test_a_harmful_signal_is_rejected_with_a_negative_projection() -> None:
-    values = leaves(report(HARMFUL), 1.5)
+    values = drawn(report(HARMFUL))
 
     assert (values["verdict"], values["verdict-box"]) == ("Reject", "rejected")
     assert values["arr"].startswith("−$")
@@ -182,14 +191,14 @@ def test_a_harmful_signal_is_rejected_with_a_negative_projection() -> None:
 
 
 def test_a_weekly_result_says_that_its_dates_are_landmarks() -> None:
-    assert "(landmarks)" in leaves(report(WEEKLY), 1.5)["clock"]
-    assert "(signed up)" in leaves(report(ACCOUNT), 1.5)["clock"]
+    assert "(landmarks)" in drawn(report(WEEKLY))["clock"]
+    assert "(signed up)" in drawn(report(ACCOUNT))["clock"]
 
 
 def test_hostile_names_are_text() -> None:
     base = CASES["measured"]
     passport = replace(base.passport, definition={**base.passport.definition, "name": HOSTILE}, words=HOSTILE)
-    values = leaves(report(replace(base, passport=passport, notes=(Note("may_leak", HOSTILE),))), 1.5)
+    values = drawn(report(replace(base, passport=passport, notes=(Note("may_leak", HOSTILE),))))
 
     assert (values["title"], values["words"]) == (HOSTILE, HOSTILE)
     assert [type(each) for each in values["notes"]] == [html.Li]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from dash import html
 from dash.development.base_component import Component
-from test_result_view import HOSTILE, REFUSED, RUN_ID, UNBOUNDED, evidence, inside, report, texts
+from test_result_view import HOSTILE, REFUSED, RUN_ID, UNBOUNDED, evidence, explained, inside, report, texts
 from test_signals_page import definition
 
 from beton.model.evidence import Evidence
@@ -173,7 +173,8 @@ def test_hostile_names_and_queries_stay_text() -> None:
 
 
 def page_of(signal: SavedSignal, *versions: Version) -> html.Div:
-    return signal_detail(SignalReport(signal, report(evidence()), None), 1.5, None, versions=versions)
+    shown = report(evidence())
+    return signal_detail(SignalReport(signal, shown, None), 1.5, explained(shown), versions=versions)
 
 
 def test_the_page_of_a_signal_carries_the_notice_first_and_the_card_last() -> None:

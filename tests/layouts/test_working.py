@@ -63,8 +63,3 @@ def test_the_working_is_folded_away_and_opens_without_a_script() -> None:
     assert not getattr(details, "open", False)
     assert details.children[0].children == "Show the working"
     assert "Lift 4.2x with 95% interval 3.50x to 4.97x, p < 0.001" in texts(details)
-
-
-def test_what_a_result_does_not_explain_does_not_keep_the_words_of_the_one_before() -> None:
-    values = leaves(report(evidence()), 1.5)
-    assert (values["explanation"], values["working"]) == (None, None)

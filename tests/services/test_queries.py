@@ -89,15 +89,13 @@ def test_a_saved_query_is_listed_exported_and_reaches_people(services: Services)
 
 
 def test_a_query_is_examined_like_its_condition(services: Services) -> None:
-    found = [services.examinations.of(each) for each in (sql_signal(), built_signal())]
-    if isinstance(found[0], CannotExamine):
-        assert found[0] == found[1]
-        return
-    asked, built = found
+    asked, built = (services.examinations.of(each) for each in (sql_signal(), built_signal()))
     assert isinstance(asked, Examination)
     assert isinstance(built, Examination)
     assert (asked.train, asked.held_out, asked.rung) == (built.train, built.held_out, built.rung)
-    assert services.examinations.of(sql_signal(unit="account", sql="SELECT company_id FROM users")) is not None
+    of_accounts = services.examinations.of(sql_signal("SELECT company_id FROM users", unit="account"))
+    assert isinstance(of_accounts, CannotExamine)
+    assert "accounts" in of_accounts.reason
 
 
 def test_the_answer_is_kept_so_that_a_second_look_asks_no_sandbox(services: Services) -> None:

@@ -14,13 +14,13 @@ from beton.model.mapping import joined_company_column
 from beton.warehouse.compile import NEVER
 from beton.warehouse.connection import ident
 from beton.warehouse.core.arrays import INDEX_FILE, Kind
+from beton.warehouse.views import SET_S
 
 if TYPE_CHECKING:
     import duckdb
 
 _KINDS: Final[dict[str, Kind]] = {"VARCHAR": "text", "BOOLEAN": "boolean", "BIGINT": "number", "DOUBLE": "number"}
 _LARGEST_INT32: Final = 2**31 - 1
-_SET_S: Final = "__set_s"
 # Columns that say who a row is and when; every other one of a known type is a property.
 _KEYS: Final = {
     "events": {"user_key", "event", "rel_s", "n", "ts", "properties"},
@@ -119,10 +119,10 @@ class _Writer:
         """Write the properties of a table. Numbers were staged as DOUBLE, so a float64 holds each of them exactly."""
         described = self.connection.execute(f"DESCRIBE store.{table}").fetchall()
         types = {row[0]: row[1] for row in described if row[0] not in _KEYS[table] and row[1] in _KINDS}
-        dated = {name for name in types if name + _SET_S in types}
+        dated = {name for name in types if name + SET_S in types}
         entries: list[dict[str, Any]] = []
         for name, of_type in types.items():
-            if name.removesuffix(_SET_S) in dated and name not in dated:
+            if name.removesuffix(SET_S) in dated and name not in dated:
                 continue
             entries.append(self._column(table, name, _KINDS[of_type], f"{table}.column_{len(entries)}", name in dated))
         return entries
@@ -137,7 +137,7 @@ class _Writer:
             values = self._values(table, f"COALESCE({ident(name)}::TINYINT, -1)").astype(np.int8)
         self.save(file, values)
         if is_dated:
-            self.save(f"{file}_set_s", self._values(table, f"COALESCE({ident(name + _SET_S)}, 0)").astype(np.int64))
+            self.save(f"{file}_set_s", self._values(table, f"COALESCE({ident(name + SET_S)}, 0)").astype(np.int64))
         set_s = f"{file}_set_s" if is_dated else None
         shown = joined_company_column(name) if table == "companies" else name
         entry = {"name": shown, "kind": kind, "values": file, "words": words, "set_s": set_s}

@@ -84,10 +84,11 @@ class _Hidden:
 def first_rows(asker: Asker, sql: str, at: Cut) -> Rows:
     """Return what a query gives, whatever its columns; SqlError where it may not or cannot be run."""
     check(sql)
-    query = _over(cut(asker.columns, at), "SELECT * FROM (\n", sql)
+    tables = cut(asker.columns, at)
+    query = _over(tables, "SELECT * FROM (\n", sql)
     text = f"LEFT(CAST(COLUMNS(*) AS VARCHAR), {MOST_CELL})"
-    rows = _over(cut(asker.columns, at), f"SELECT {text} FROM (\n", sql, f" LIMIT {MOST_ROWS}")
-    total = _over(cut(asker.columns, at), "SELECT COUNT(*) AS n FROM (\n", sql)
+    rows = _over(tables, f"SELECT {text} FROM (\n", sql, f" LIMIT {MOST_ROWS}")
+    total = _over(tables, "SELECT COUNT(*) AS n FROM (\n", sql)
     found = asker.ask(sql, (f"DESCRIBE {query}", rows, total), (0, 1, 2), MOST_PREVIEW_BYTES)
     described, shown, counted = found.tables
     names = zip(described["column_name"].to_pylist(), described["column_type"].to_pylist(), strict=True)
