@@ -192,3 +192,16 @@ def _naive(text: str) -> datetime:
 
 def _aware(text: str | None) -> datetime | None:
     return None if text is None else _naive(text).replace(tzinfo=UTC)
+
+
+def company_of_24(data_dir: Path) -> Journeys:
+    """A company in which every second user onboards and every third buys; not imported yet."""
+    people = Journeys(data_dir, data_end="2024-12-01")
+    for number in range(24):
+        people.user(f"u{number}", signed_up="2024-01-02", company=f"c{number}", company_size=10 + number)
+        people.did("pageview", after_days=1)
+        if number % 2:
+            people.did("onboarding_completed", after_days=2)
+        if number % 3 == 0:
+            people.won(after_days=30, amount=1000)
+    return people

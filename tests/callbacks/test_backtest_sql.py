@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
-from journeys import Journeys
+from journeys import company_of_24
 from shell_fakes import FakeSettings
 from test_forged_requests import WRONG_TYPES, Wire, toasted
 
@@ -50,18 +50,10 @@ EDITOR = f"{ids.SQL_EDITOR}.value"
 @pytest.fixture(scope="module")
 def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
     folder = tmp_path_factory.mktemp("sql")
-    people = Journeys(folder, data_end="2024-12-01")
-    for number in range(24):
-        people.user(f"u{number}", signed_up="2024-01-02", company=f"c{number}", company_size=10 + number)
-        people.did("pageview", after_days=1)
-        if number % 2:
-            people.did("onboarding_completed", after_days=2)
-        if number % 3 == 0:
-            people.won(after_days=30, amount=1000)
-    people.publish()
+    company_of_24(folder).publish()
     made = build_services(Settings(data_dir=folder))
     yield made
-    made.queries._sandbox.close()
+    made.queries.close()
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
-from journeys import Journeys
+from journeys import company_of_24
 from shell_fakes import FakeSettings
 
 from app import create_app
@@ -32,15 +32,7 @@ WRONG_TYPES: list[Any] = [None, "x", -1, 1e308, True, [], {}, [[]], {"v": 1}, {"
 @pytest.fixture(scope="module")
 def services(tmp_path_factory: pytest.TempPathFactory) -> Services:
     folder = tmp_path_factory.mktemp("forged")
-    people = Journeys(folder, data_end="2024-12-01")
-    for number in range(24):
-        people.user(f"u{number}", signed_up="2024-01-02", company=f"c{number}", company_size=10 + number)
-        people.did("pageview", after_days=1)
-        if number % 2:
-            people.did("onboarding_completed", after_days=2)
-        if number % 3 == 0:
-            people.won(after_days=30, amount=1000)
-    people.publish()
+    company_of_24(folder).publish()
     return build_services(Settings(data_dir=folder))
 
 

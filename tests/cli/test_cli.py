@@ -6,15 +6,13 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import pytest
+from commands import Result, Run, runner
 from journeys import Journeys
 
-from beton import cli
 from beton.model.evidence import Evidence, Measured
 from beton.services.reading import Reading
 from beton.terminal import Progress
@@ -22,29 +20,15 @@ from beton.terminal import Progress
 COMMANDS = ("demo", "import", "info", "backtest", "compare", "serve", "worker", "discover", "runs", "signals")
 
 
-class Result(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-
-Run = Callable[..., Result]
-
-
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
     """Run ``beton`` with arguments on the workspace in ``tmp_path``."""
 
+    command = runner(monkeypatch, capsys)
+
     def beton(*arguments: object) -> Result:
-        monkeypatch.setattr(sys, "argv", ["beton", *map(str, arguments)])
         monkeypatch.setenv("BETON_DATA_DIR", os.environ.get("BETON_DATA_DIR_OF_TEST", str(tmp_path)))
-        code: Any = 0
-        try:
-            cli.main()
-        except SystemExit as exit_:
-            code = exit_.code or 0
-        shown = capsys.readouterr()
-        return Result(int(code), shown.out, shown.err)
+        return command(*arguments)
 
     return beton
 

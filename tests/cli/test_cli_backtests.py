@@ -1,14 +1,13 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
+from commands import Run, runner
 from journeys import Journeys
 from made_backtests import FLAGSHIP, NOTHING, START, WEAK, keep, signal
 
-from beton import cli
 from beton.records.database import Database
 from beton.records.runs import RunRepository
 
@@ -16,7 +15,7 @@ from beton.records.runs import RunRepository
 @pytest.fixture
 def beton(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, database: Database
-) -> object:
+) -> Run:
     """Run ``beton backtests`` with arguments on three kept runs and return (exit code, output, errors)."""
     Journeys(tmp_path, data_end="2024-12-01").user("ann").did("x", after_days=1).publish()
     runs = RunRepository(database)
@@ -28,18 +27,10 @@ def beton(
     )
     runs.fail("d" * 32, "The query took too long.", at=START)
     monkeypatch.setenv("BETON_DATA_DIR", str(tmp_path))
-
-    def run(*arguments: str) -> tuple[object, str, str]:
-        monkeypatch.setattr(sys, "argv", ["beton", "backtests", *arguments])
-        with pytest.raises(SystemExit) as stopped:
-            cli.main()
-        heard = capsys.readouterr()
-        return stopped.value.code, heard.out, heard.err
-
-    return run
+    return runner(monkeypatch, capsys, "backtests")
 
 
-def test_the_list_is_newest_first_with_its_verdicts(beton) -> None:  # type: ignore[no-untyped-def]
+def test_the_list_is_newest_first_with_its_verdicts(beton: Run) -> None:
     code, out, _ = beton("list")
     assert code == 0
     assert [line.split()[1] for line in out.splitlines()] == ["Name", "Query", "Weak", "Strong", "Broken"]
@@ -49,12 +40,12 @@ def test_the_list_is_newest_first_with_its_verdicts(beton) -> None:  # type: ign
     assert (newest["id"], newest["kind"], newest["standing"]["number"]) == ("c" * 32, "SQL", 3)
 
 
-def test_show_says_where_a_run_stands_among_all_tests(beton) -> None:  # type: ignore[no-untyped-def]
+def test_show_says_where_a_run_stands_among_all_tests(beton: Run) -> None:
     assert "This is your 2nd test; after correcting for all of them p must be" in beton("show", "bb")[1]
     assert json.loads(beton("show", "bb", "--json")[1])["standing"]["holds"] is False
 
 
-def test_compare_marks_what_differs_and_says_what_is_not_comparable(beton) -> None:  # type: ignore[no-untyped-def]
+def test_compare_marks_what_differs_and_says_what_is_not_comparable(beton: Run) -> None:
     _, out, _ = beton("compare", "aa", "bb", "cc")
     assert "* who did x within 7 days of signup" in out
     assert "* FROM users" in out
@@ -65,7 +56,7 @@ def test_compare_marks_what_differs_and_says_what_is_not_comparable(beton) -> No
     assert plain["cautions"] == []
 
 
-def test_the_ledger_lists_every_test_against_its_threshold(beton) -> None:  # type: ignore[no-untyped-def]
+def test_the_ledger_lists_every_test_against_its_threshold(beton: Run) -> None:
     _, out, _ = beton("ledger")
     assert out.startswith("You have asked 3 questions of your data, and 1 of the answers holds.")
     assert [line.split()[-1] for line in out.splitlines()[-3:]] == ["holds", "hold", "hold"]

@@ -1,34 +1,24 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
+from commands import Run, runner
 from made_runs import finding, keep, result
-
-from beton import cli
 
 
 @pytest.fixture
-def beton(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> object:
+def beton(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
     """Run ``beton runs`` with arguments on two kept runs and return (exit code, output, errors)."""
     keep(tmp_path, "first-run-of-all", result(finding("shared"), finding("invited", level=1)))
     keep(tmp_path, "second", result(finding("invited"), finding("exported"), snapshot_version="b"), 5)
     keep(tmp_path, "third", result(version=0), 6)
     monkeypatch.setenv("BETON_DATA_DIR", str(tmp_path))
-
-    def run(*arguments: str) -> tuple[object, str, str]:
-        monkeypatch.setattr(sys, "argv", ["beton", "runs", *arguments])
-        with pytest.raises(SystemExit) as stopped:
-            cli.main()
-        heard = capsys.readouterr()
-        return stopped.value.code, heard.out, heard.err
-
-    return run
+    return runner(monkeypatch, capsys, "runs")
 
 
-def test_the_list_shows_every_run_and_its_json_too(beton) -> None:  # type: ignore[no-untyped-def]
+def test_the_list_shows_every_run_and_its_json_too(beton: Run) -> None:
     code, out, _ = beton()
     lines = out.splitlines()
 
@@ -39,14 +29,14 @@ def test_the_list_shows_every_run_and_its_json_too(beton) -> None:  # type: igno
     assert [each["signals"] for each in json.loads(beton("--json")[1])] == [None, 2, 2]
 
 
-def test_show_reads_a_run_by_the_beginning_of_its_id(beton) -> None:  # type: ignore[no-untyped-def]
+def test_show_reads_a_run_by_the_beginning_of_its_id(beton: Run) -> None:
     code, out, _ = beton("show", "first")
     assert code == 0
     assert "shared once in 3 days" in out
     assert json.loads(beton("show", "second", "--json")[1])["snapshot_version"] == "b"
 
 
-def test_compare_names_every_fate_with_its_reason(beton) -> None:  # type: ignore[no-untyped-def]
+def test_compare_names_every_fate_with_its_reason(beton: Run) -> None:
     _, out, _ = beton("compare", "first", "second")
 
     assert out.splitlines()[0] == "1 new, 1 gone, 1 changed, 0 same"

@@ -2,49 +2,24 @@
 
 from __future__ import annotations
 
-import io
 import json
-import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
+from commands import Run, runner
 from journeys import Journeys
-
-from beton import cli
 
 FIRST = "name: Did x\nwhen: {event: x, within_days: 3}\n"
 CHANGED = "name: Did x\nwhen: {event: x, within_days: 4}\n"
 REWORDED = "name: Did x\ndescription: Why.\nwhen: {event: x, within_days: 3}\n"
 
 
-class Result(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-
-Run = Callable[..., Result]
-
-
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
     """Run ``beton signals`` with arguments, and what is typed, on the workspace in ``tmp_path``."""
     monkeypatch.setenv("BETON_DATA_DIR", str(tmp_path / "data"))
-
-    def beton(*arguments: object, typed: str = "") -> Result:
-        monkeypatch.setattr(sys, "argv", ["beton", "signals", *map(str, arguments)])
-        monkeypatch.setattr(sys, "stdin", io.StringIO(typed))
-        code: Any = 0
-        try:
-            cli.main()
-        except SystemExit as exit_:
-            code = exit_.code or 0
-        shown = capsys.readouterr()
-        return Result(int(code), shown.out, shown.err)
-
-    return beton
+    return runner(monkeypatch, capsys, "signals")
 
 
 @pytest.fixture

@@ -311,7 +311,7 @@ def enemy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
     people.publish()
     services = build_services(Settings(data_dir=folder))
     yield services
-    services.queries._sandbox.close()
+    services.queries.close()
 
 
 @pytest.mark.parametrize("width", [1280, 390])
